@@ -1,0 +1,50 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// The layers of docs/architecture.md, lowest first. Arrows point down only.
+let package = Package(
+  name: "nexuscache",
+  products: [
+    .executable(name: "nexuscache", targets: ["nexuscache"]),
+    .library(name: "NexusCache", targets: ["NexusCache"]),
+  ],
+  targets: [
+    // C: a few inline lines each, used by one Swift target each.
+    .target(name: "CIntrinsics"),
+    .target(name: "CXXHash"),
+    .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
+
+    // L0: the vocabulary.
+    .target(name: "NexusModel"),
+
+    // L1: pure cores.
+    .target(name: "NexusStore", dependencies: ["NexusModel", "CIntrinsics", "CXXHash"]),
+    .target(name: "NexusRESP", dependencies: ["NexusModel"]),
+
+    // L2: use cases and ports.
+    .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
+
+    // L3: doors and shells.
+    .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux"]),
+    .target(name: "NexusRedisDoor", dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService"]),
+    .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
+    .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
+
+    // L4: where adapters meet, and the executable.
+    .target(
+      name: "NexusCache",
+      dependencies: [
+        "NexusModel", "NexusStore", "NexusRESP", "NexusService",
+        "NexusTransport", "NexusRedisDoor", "NexusHTTPDoor", "NexusTelemetry",
+      ]),
+    .executableTarget(
+      name: "nexuscache",
+      dependencies: ["NexusModel", "NexusService", "NexusTelemetry", "NexusCache"],
+      path: "Sources/NexusServer"),
+
+    .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
+    .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,3 @@
+// libmicrohttpd, with shims for what is variadic.
+#pragma once
+#include <microhttpd.h>

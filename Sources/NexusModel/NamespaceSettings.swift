@@ -1,0 +1,17 @@
+/// A namespace's number inside one node: part of every key in the store.
+public typealias NamespaceNumber = UInt16
+
+/// What an operator sets for one namespace. Limits of 0 mean "no limit of its own".
+public struct NamespaceSettings: Sendable, Equatable {
+  public var name: String
+  public var limitBytes: Int = 0
+  public var limitEntries: Int = 0
+  public var eviction: EvictionPolicyName = .s3fifo
+  /// 0: entries written without a TTL do not expire.
+  public var defaultTTLMilliseconds: Int64 = 0
+  /// 0...1: a TTL is shortened by a random share of at most this, so that what was written together does not
+  /// expire together.
+  public var ttlJitter: Double = 0
+
+  public init(name: String) { self.name = name }
+}

@@ -1,0 +1,12 @@
+/// One argument of a request, where it lies in the input buffer.
+public struct Argument: BitwiseCopyable {
+  public let base: UnsafeRawPointer
+  public let count: Int
+
+  @inlinable @inline(__always) public init(base: UnsafeRawPointer, count: Int) {
+    self.base = base
+    self.count = count
+  }
+
+  @inlinable public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+}

@@ -1,0 +1,71 @@
+/// A command, declared once as data: the dispatcher, COMMAND, transactions, access control and the docs all read it.
+public struct Command: Sendable {
+  public typealias Handler = @Sendable (inout Call) -> Void
+
+  /// Lower case, as COMMAND shows it; subcommands as `config|get`.
+  public let name: String
+  /// As Redis counts: the number of arguments with the name; negative for "at least".
+  public let arity: Int
+  public let flags: Flags
+  public let keys: KeyPositions
+  public let group: Group
+  /// One sentence, as COMMAND DOCS shows it.
+  public let summary: String
+  /// The Redis version that has it first.
+  public let since: String
+  public let complexity: String
+  public let subcommands: [Command]
+  public let handler: Handler
+
+  public init(
+    _ name: String, arity: Int, _ flags: Flags, keys: KeyPositions = .none, group: Group, since: String,
+    complexity: String, summary: String, subcommands: [Command] = [], handler: @escaping Handler
+  ) {
+    self.name = name
+    self.arity = arity
+    self.flags = flags
+    self.keys = keys
+    self.group = group
+    self.since = since
+    self.complexity = complexity
+    self.summary = summary
+    self.subcommands = subcommands
+    self.handler = handler
+  }
+
+  public struct Flags: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public static let write = Flags(rawValue: 1 << 0)
+    public static let readonly = Flags(rawValue: 1 << 1)
+    /// May grow memory: refused when full and nothing may be evicted.
+    public static let denyOOM = Flags(rawValue: 1 << 2)
+    public static let admin = Flags(rawValue: 1 << 3)
+    public static let pubsub = Flags(rawValue: 1 << 4)
+    public static let noscript = Flags(rawValue: 1 << 5)
+    public static let blocking = Flags(rawValue: 1 << 6)
+    public static let loading = Flags(rawValue: 1 << 7)
+    public static let stale = Flags(rawValue: 1 << 8)
+    public static let fast = Flags(rawValue: 1 << 9)
+    public static let noAuth = Flags(rawValue: 1 << 10)
+    /// Not allowed inside MULTI.
+    public static let noMulti = Flags(rawValue: 1 << 11)
+    public static let skipMonitor = Flags(rawValue: 1 << 12)
+    public static let skipSlowlog = Flags(rawValue: 1 << 13)
+    /// Keys cannot be found by positions alone (`KeyPositions.computed`).
+    public static let movableKeys = Flags(rawValue: 1 << 14)
+    public static let allowBusy = Flags(rawValue: 1 << 15)
+  }
+
+  public enum KeyPositions: Sendable {
+    case none
+    /// First and last argument that are keys (negative counts from the end) and the step between them.
+    case range(first: Int, last: Int, step: Int)
+    /// Key positions that depend on the arguments; gets the arguments as strings of bytes, answers positions.
+    case computed(@Sendable ([[UInt8]]) -> [Int])
+  }
+
+  public enum Group: String, Sendable {
+    case string, bitmap, generic, connection, server, transactions, pubsub, cluster
+  }
+}

@@ -1,0 +1,26 @@
+/// What one event loop has counted. Written by its own thread without locks; read by others for reports, where a
+/// value a moment old is good enough (aligned 64-bit loads and stores do not tear).
+public struct LoopStatistics {
+  public var commands: UInt64 = 0
+  public var keyspaceHits: UInt64 = 0
+  public var keyspaceMisses: UInt64 = 0
+  public var connectionsAccepted: UInt64 = 0
+  public var connectionsRefused: UInt64 = 0
+  public var connectionsNow: UInt64 = 0
+  public var bytesIn: UInt64 = 0
+  public var bytesOut: UInt64 = 0
+  public var errorReplies: UInt64 = 0
+  public var protocolErrors: UInt64 = 0
+  public var outputLimitDisconnections: UInt64 = 0
+  public var getHits: UInt64 = 0
+  public var getMisses: UInt64 = 0
+  public var getErrors: UInt64 = 0
+  public var sets: UInt64 = 0
+  public var setErrors: UInt64 = 0
+  public var httpRequests: UInt64 = 0
+  /// Time from reading a request to having its reply, by power-of-two microseconds: [0] below 1 us, [i] below 2^i us.
+  public var latencyBuckets: InlineArray<24, UInt64> = .init(repeating: 0)
+  public var latencySumNanoseconds: UInt64 = 0
+
+  public init() {}
+}

@@ -1,0 +1,32 @@
+import NexusModel
+import NexusStore
+import Synchronization
+
+/// One node: the store and everything that its doors share. Created once, before the loops start.
+public final class Node: @unchecked Sendable {
+  public let store: Store
+  public let log: any Log
+  /// One per loop, each on cache lines of its own. Invariant: element i is written by loop i only.
+  public let statistics: UnsafeMutablePointer<LoopStatistics>
+  public let loopCount: Int
+  public let startedAt: UnixMilliseconds
+  /// 40 hexadecimal digits, new at every start.
+  public let runID: String
+  /// The loops, in order. Invariant: set once before any loop runs.
+  public internal(set) var loops: [any EventLoop] = []
+
+  public init(store: Store, loopCount: Int, log: any Log, startedAt: UnixMilliseconds, runID: String) {
+    self.store = store
+    self.loopCount = loopCount
+    self.log = log
+    self.startedAt = startedAt
+    self.runID = runID
+    statistics = .allocate(capacity: loopCount)
+    statistics.initialize(repeating: LoopStatistics(), count: loopCount)
+  }
+
+  public func attach(_ loops: [any EventLoop]) { self.loops = loops }
+
+  /// The store's name for whoever runs on this loop.
+  public static func worker(ofLoop index: Int) -> Worker { Worker(index + 1) }
+}

@@ -1,0 +1,101 @@
+import NexusModel
+
+/// A connection of one event loop. Never reused within a loop's life: `generation` tells an old holder of a slot
+/// from the new one.
+public struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
+  public let slot: UInt32
+  public let generation: UInt32
+
+  public init(slot: UInt32, generation: UInt32) {
+    self.slot = slot
+    self.generation = generation
+  }
+}
+
+/// What a stream door (Redis protocol, text) tells its transport after reading.
+public struct Received: BitwiseCopyable {
+  public enum Next: UInt8, BitwiseCopyable {
+    /// Go on reading.
+    case proceed
+    /// Send what is in the output, then close.
+    case closeAfterFlush
+    /// Keep the unconsumed input and read no more until `EventLoop.resume`.
+    case suspend
+  }
+
+  /// Bytes of the input that are done with. The rest is offered again, with what arrives after it.
+  public var consumed: Int
+  public var next: Next
+  /// Where the door knows how long its unfinished request will be: the bytes from the first unconsumed one. A hint
+  /// for sizing the buffer as the bytes arrive, never a reason to allocate them ahead.
+  public var expected: Int
+
+  public init(consumed: Int, next: Next = .proceed, expected: Int = 0) {
+    self.consumed = consumed
+    self.next = next
+    self.expected = expected
+  }
+}
+
+public struct PeerAddress: Sendable, Hashable {
+  /// `127.0.0.1:54321`, `[::1]:54321` or `/path/of.sock:0`, as CLIENT LIST shows it.
+  public var remote: String
+  public var local: String
+  public var descriptor: Int32
+  public var isUnixSocket: Bool
+
+  public init(remote: String, local: String, descriptor: Int32, isUnixSocket: Bool) {
+    self.remote = remote
+    self.local = local
+    self.descriptor = descriptor
+    self.isUnixSocket = isUnixSocket
+  }
+}
+
+/// An inbound adapter for byte streams: one instance per event loop, called on that loop's thread only.
+public protocol StreamDoor: AnyObject {
+  /// A client connected. The session is the door's own; nil refuses, after `farewell` has been sent.
+  func open(_ id: ConnectionID, _ peer: PeerAddress, farewell: inout OutputBuffer) -> UnsafeMutableRawPointer?
+  /// Bytes arrived (or the connection was resumed). The input may be written to in place; it is valid during the
+  /// call only. Replies go to the end of `output`.
+  func receive(
+    _ session: UnsafeMutableRawPointer, _ input: UnsafeMutableRawBufferPointer, _ output: inout OutputBuffer
+  ) -> Received
+  /// The connection is gone: free the session.
+  func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason)
+  /// Once a turn of the loop after all events (for idle work); returns true if there is more to do soon.
+  func turnEnded(now: UnixMilliseconds) -> Bool
+}
+
+public enum CloseReason: String, Sendable {
+  case byPeer, byDoor, killed, outputLimit, inputLimit, idleTimeout, ioError, shutdown
+}
+
+/// What a transport's loop offers to a door. All but `post` only on the loop's own thread.
+public protocol EventLoop: AnyObject, Sendable {
+  var index: Int { get }
+  /// The wall clock, read once per turn.
+  var now: UnixMilliseconds { get }
+  /// A clock that never goes back, in nanoseconds, read now.
+  var monotonicNanoseconds: UInt64 { get }
+  /// Sends bytes outside of a `receive` (publish, MONITOR). False if the connection is gone.
+  @discardableResult func send(_ bytes: UnsafeRawBufferPointer, to id: ConnectionID) -> Bool
+  func close(_ id: ConnectionID, afterFlush: Bool)
+  /// Ends a `suspend`: offers the kept input again.
+  func resume(_ id: ConnectionID)
+  /// Bytes waiting to be read by the client, for CLIENT LIST (`omem`), and of unfinished input (`qbuf`).
+  func pendingOutputBytes(_ id: ConnectionID) -> Int
+  func pendingInputBytes(_ id: ConnectionID) -> Int
+  func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void)
+  /// From any thread: runs the work on the loop's thread, in order. This is the loop's mailbox.
+  func post(_ work: @escaping @Sendable () -> Void)
+}
+
+/// A descriptor that a door drives itself (libmicrohttpd's epoll set), watched by a loop.
+public protocol WatchedDescriptor: AnyObject {
+  var descriptor: Int32 { get }
+  /// The descriptor is readable, or `nextTimeout` has passed.
+  func ready()
+  /// Milliseconds until `ready` must be called even without an event; nil for never.
+  func nextTimeout() -> Int?
+}
