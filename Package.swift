@@ -44,6 +44,10 @@ let package = Package(
       path: "Sources/NexusServer"),
 
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
+    .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
+    .testTarget(
+      name: "NexusHTTPDoorTests",
+      dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTelemetry", "NexusHTTPDoor"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],
   swiftLanguageModes: [.v6]

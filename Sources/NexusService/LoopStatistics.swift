@@ -17,7 +17,14 @@ public struct LoopStatistics {
   public var getErrors: UInt64 = 0
   public var sets: UInt64 = 0
   public var setErrors: UInt64 = 0
+  public var deleteHits: UInt64 = 0
+  public var deleteMisses: UInt64 = 0
+  public var deleteErrors: UInt64 = 0
   public var httpRequests: UInt64 = 0
+  /// Replies by the hundreds of their status: [2] counts 200 to 299.
+  public var httpReplies: InlineArray<6, UInt64> = .init(repeating: 0)
+  public var httpConnectionsAccepted: UInt64 = 0
+  public var httpConnectionsNow: UInt64 = 0
   /// Time from reading a request to having its reply, by power-of-two microseconds: [0] below 1 us, [i] below 2^i us.
   public var latencyBuckets: InlineArray<24, UInt64> = .init(repeating: 0)
   public var latencySumNanoseconds: UInt64 = 0

@@ -12,6 +12,8 @@ public final class Node: @unchecked Sendable {
   public let startedAt: UnixMilliseconds
   /// 40 hexadecimal digits, new at every start.
   public let runID: String
+  /// Invariant: set once before any loop runs.
+  public var processFigures: any ProcessFigures = NoProcessFigures()
   /// The loops, in order. Invariant: set once before any loop runs.
   public internal(set) var loops: [any EventLoop] = []
 

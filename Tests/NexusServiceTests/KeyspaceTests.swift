@@ -1,0 +1,100 @@
+import NexusModel
+import NexusService
+import NexusStore
+import Testing
+
+@Suite struct KeyspaceTests {
+  let node: Node
+  let keyspace: Keyspace
+  let start: UnixMilliseconds = 1_700_000_000_000
+
+  init() {
+    node = Node(
+      store: Store(StoreConfiguration()), loopCount: 1, log: SilentLog(), startedAt: start,
+      runID: String(repeating: "a", count: 40))
+    keyspace = Keyspace(node: node, loop: 0, seed: 1)
+  }
+
+  func bytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    Array(text.utf8).withUnsafeBytes(body)
+  }
+  func set(_ key: String, _ value: String, _ life: TimeToLive = .namespaceDefault) -> WriteOutcome {
+    bytes(key) { key in bytes(value) { keyspace.set(key, to: $0, in: 0, for: life, now: start) } }
+  }
+  func get(_ key: String, later milliseconds: Int64 = 0) -> String? {
+    bytes(key) { key in
+      keyspace.get(key, in: 0, now: start + milliseconds) { entry in
+        if let entry { String(decoding: entry.value, as: UTF8.self) } else { nil }
+      }
+    }
+  }
+
+  @Test func aValueIsReadAsItWasWrittenUntilItIsDeleted() {
+    #expect(set("k", "v") == .stored)
+    #expect(get("k") == "v")
+    #expect(bytes("k") { keyspace.delete($0, in: 0, now: start) })
+    #expect(get("k") == nil)
+    #expect(!bytes("k") { keyspace.delete($0, in: 0, now: start) })
+  }
+
+  @Test func everythingIsCounted() {
+    _ = set("k", "v")
+    _ = get("k")
+    _ = get("k")
+    _ = get("absent")
+    _ = bytes("k") { keyspace.delete($0, in: 0, now: start) }
+    _ = bytes("k") { keyspace.delete($0, in: 0, now: start) }
+    let counted = node.statistics[0]
+    #expect(counted.sets == 1)
+    #expect(counted.getHits == 2)
+    #expect(counted.getMisses == 1)
+    #expect(counted.keyspaceHits == 2)
+    #expect(counted.keyspaceMisses == 1)
+    #expect(counted.deleteHits == 1)
+    #expect(counted.deleteMisses == 1)
+  }
+
+  @Test func aValueLivesAsLongAsItsWriterSaid() {
+    _ = set("k", "v", .milliseconds(1500))
+    #expect(get("k", later: 1499) == "v")
+    #expect(get("k", later: 1500) == nil)
+  }
+
+  @Test func aWriterWhoSaysNothingGetsTheNamespacesDefault() {
+    node.store.settings[0].defaultTTLMilliseconds = 1000
+    _ = set("default", "v")
+    _ = set("forever", "v", .unlimited)
+    #expect(get("default", later: 999) == "v")
+    #expect(get("default", later: 1000) == nil)
+    #expect(get("forever", later: 1_000_000) == "v")
+  }
+
+  @Test func jitterShortensWithinItsShareAndSpreads() {
+    var seen: Set<Int64> = []
+    for chance in stride(from: UInt64(0), to: .max - (1 << 58), by: 1 << 58) {
+      let expiry = TimeToLive.milliseconds(10_000).expiry(
+        defaultMilliseconds: 0, jitter: 0.1, now: start, chance: chance)
+      guard case .at(let moment) = expiry else {
+        Issue.record("a TTL must stay one")
+        continue
+      }
+      #expect((9_000...10_000).contains(moment - start))
+      seen.insert(moment)
+    }
+    #expect(seen.count > 32)
+  }
+
+  @Test func aTTLNeverOverflowsNorVanishes() {
+    let longest = TimeToLive.milliseconds(.max).expiry(defaultMilliseconds: 0, jitter: 0, now: start, chance: 0)
+    guard case .at(let moment) = longest else { return #expect(Bool(false)) }
+    #expect(moment == start + TimeToLive.longestMilliseconds)
+    let shortest = TimeToLive.milliseconds(1).expiry(defaultMilliseconds: 0, jitter: 1, now: start, chance: .max)
+    guard case .at(let soon) = shortest else { return #expect(Bool(false)) }
+    #expect(soon == start + 1)
+  }
+
+  @Test func namespacesAreFoundByTheirNames() {
+    #expect(bytes("default") { keyspace.namespace(named: $0) } == 0)
+    #expect(bytes("nowhere") { keyspace.namespace(named: $0) } == nil)
+  }
+}
