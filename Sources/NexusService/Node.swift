@@ -6,6 +6,7 @@ import Synchronization
 public final class Node: @unchecked Sendable {
   public let store: Store
   public let log: any Log
+  public let settings: Settings
   /// One per loop, each on cache lines of its own. Invariant: element i is written by loop i only.
   public let statistics: UnsafeMutablePointer<LoopStatistics>
   public let loopCount: Int
@@ -17,8 +18,12 @@ public final class Node: @unchecked Sendable {
   /// The loops, in order. Invariant: set once before any loop runs.
   public internal(set) var loops: [any EventLoop] = []
 
-  public init(store: Store, loopCount: Int, log: any Log, startedAt: UnixMilliseconds, runID: String) {
+  public init(
+    store: Store, loopCount: Int, log: any Log, startedAt: UnixMilliseconds, runID: String,
+    settings: Settings = Settings()
+  ) {
     self.store = store
+    self.settings = settings
     self.loopCount = loopCount
     self.log = log
     self.startedAt = startedAt

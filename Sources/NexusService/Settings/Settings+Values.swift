@@ -1,0 +1,51 @@
+import NexusModel
+
+/// The values that code reads, with their units. Those that are numbers cost one load.
+extension Settings {
+  public var bind: [String] { text(.bind).split(separator: " ").map(String.init) }
+  /// 0: this door is closed.
+  public var redisPort: Int { number(.redisPort) }
+  /// 0: this door is closed.
+  public var httpPort: Int { number(.httpPort) }
+  /// Empty: none.
+  public var unixSocket: String { text(.unixSocket) }
+  public var tcpBacklog: Int { number(.tcpBacklog) }
+  /// 0: off.
+  public var tcpKeepaliveSeconds: Int { number(.tcpKeepalive) / 1_000_000 }
+  /// 0: never.
+  @inlinable public var idleTimeoutMilliseconds: Int { number(.idleTimeout) / 1000 }
+
+  @inlinable public var maxMemoryBytes: Int { number(.maxMemory) }
+  public var eviction: EvictionPolicyName { EvictionPolicyName(rawValue: text(.eviction))! }
+  /// 0: no limit.
+  public var maxEntries: Int { number(.maxEntries) }
+  /// 0: none.
+  public var defaultTTLMilliseconds: Int64 { Int64(number(.defaultTTL) / 1000) }
+  /// 0...1
+  public var ttlJitter: Double { Double(number(.ttlJitter)) / 100 }
+
+  @inlinable public var maxClients: Int { number(.maxClients) }
+  @inlinable public var maxValueBytes: Int { number(.maxValueSize) }
+  @inlinable public var maxQueryBufferBytes: Int { number(.maxQueryBuffer) }
+  /// `Int.max`: no limit of its own.
+  @inlinable public var outputBufferLimitBytes: Int {
+    let limit = number(.outputBufferLimit)
+    return limit == 0 ? Int.max : limit
+  }
+  @inlinable public var httpMaxBodyBytes: Int { number(.httpMaxBody) }
+
+  /// Empty: no password.
+  public var password: String { text(.password) }
+
+  /// 0: one per core.
+  public var threads: Int { number(.threads) }
+  public var dataDirectory: String { text(.dataDirectory) }
+
+  public var logLevel: LogLevel { LogLevel.allCases[number(.logLevel)] }
+  public var logsJSON: Bool { number(.logFormat) == 1 }
+  /// -1: off. 0: every command.
+  @inlinable public var slowlogThresholdMicroseconds: Int { number(.slowlogThreshold) }
+  @inlinable public var slowlogMaxLength: Int { number(.slowlogMaxLength) }
+  /// 0: off.
+  @inlinable public var latencyThresholdMilliseconds: Int { number(.latencyThreshold) / 1000 }
+}

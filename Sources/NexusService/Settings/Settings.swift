@@ -1,0 +1,114 @@
+import Synchronization
+
+/// Where a setting's value came from, from weakest to strongest.
+public enum SettingOrigin: Sendable, Equatable, CustomStringConvertible {
+  case standard
+  case file(path: String, line: Int)
+  case environment(variable: String)
+  case flag
+  case runtime
+
+  public var description: String {
+    switch self {
+    case .standard: "default"
+    case .file(let path, let line): "\(path):\(line)"
+    case .environment(let variable): variable
+    case .flag: "flag"
+    case .runtime: "changed at run time"
+    }
+  }
+}
+
+/// The values of every setting. Numbers are read with one relaxed load, from any thread; changes are checked as a
+/// whole before any of them holds.
+public final class Settings: @unchecked Sendable {
+  public typealias Listener = @Sendable (Settings) -> Void
+
+  /// What percentages of memory are a share of.
+  public let machineMemoryBytes: Int
+
+  /// Invariant: one element per `SettingID`, at its raw value, for the life of the object.
+  @usableFromInline let numbers: UnsafeMutablePointer<Atomic<Int>>
+
+  private struct State: Sendable {
+    var texts: [String]
+    var origins: [SettingOrigin]
+    var listeners: [(ids: Set<SettingID>, body: Listener)] = []
+    /// Values given for Redis settings that mean nothing here, so that they read back as written.
+    var ignored: [String: String] = [:]
+  }
+
+  private let state: Mutex<State>
+  /// Serialises whole changes, so that listeners see them one after the other. Taken before `state`.
+  private let changing = Mutex<Void>(())
+
+  public init(machineMemoryBytes: Int = 4 << 30) {
+    self.machineMemoryBytes = machineMemoryBytes
+    numbers = .allocate(capacity: Setting.all.count)
+    var texts: [String] = []
+    for setting in Setting.all {
+      guard let value = try? setting.parse(setting.defaultText, machineMemoryBytes: machineMemoryBytes) else {
+        preconditionFailure("the default of \(setting.name) is not a value it accepts")
+      }
+      (numbers + setting.id.rawValue).initialize(to: Atomic(value.number))
+      texts.append(value.text)
+    }
+    state = Mutex(State(texts: texts, origins: Array(repeating: .standard, count: texts.count)))
+  }
+
+  deinit {
+    numbers.deinitialize(count: Setting.all.count)
+    numbers.deallocate()
+  }
+
+  /// Bytes, microseconds, a count, percent, 0 or 1, or the index of the choice.
+  @inlinable @inline(__always) public func number(_ id: SettingID) -> Int {
+    numbers[id.rawValue].load(ordering: .relaxed)
+  }
+
+  /// As an operator would write it.
+  public func text(_ id: SettingID) -> String { state.withLock { $0.texts[id.rawValue] } }
+
+  public func origin(_ id: SettingID) -> SettingOrigin { state.withLock { $0.origins[id.rawValue] } }
+
+  /// Sets a value before the node starts.
+  public func configure(_ name: String, to text: String, from origin: SettingOrigin) throws(SettingError) {
+    guard let setting = Setting.named(name) else { throw SettingError(unknown: name, text) }
+    store([(setting, try setting.parse(text, machineMemoryBytes: machineMemoryBytes))], origin)
+  }
+
+  /// Changes values while the node runs: all of them, or none if one is refused. Listeners have run when this returns.
+  /// Not to be called by a listener.
+  public func change(_ changes: [(id: SettingID, text: String)]) throws(SettingError) {
+    var accepted: [(Setting, SettingValue)] = []
+    for change in changes {
+      let setting = Setting.all[change.id.rawValue]
+      guard setting.isMutable else { throw SettingError(.immutable, setting, change.text) }
+      accepted.append((setting, try setting.parse(change.text, machineMemoryBytes: machineMemoryBytes)))
+    }
+    changing.withLock { _ in
+      store(accepted, .runtime)
+      let changed = Set(accepted.map(\.0.id))
+      let listeners = state.withLock { $0.listeners }
+      for listener in listeners where !listener.ids.isDisjoint(with: changed) { listener.body(self) }
+    }
+  }
+
+  /// Calls `listener` after each change of one of these, on the thread that made it.
+  public func onChange(of ids: SettingID..., call listener: @escaping Listener) {
+    state.withLock { $0.listeners.append((Set(ids), listener)) }
+  }
+
+  private func store(_ values: [(Setting, SettingValue)], _ origin: SettingOrigin) {
+    state.withLock { state in
+      for (setting, value) in values {
+        state.texts[setting.id.rawValue] = value.text
+        state.origins[setting.id.rawValue] = origin
+        numbers[setting.id.rawValue].store(value.number, ordering: .relaxed)
+      }
+    }
+  }
+
+  func ignoredValue(_ name: String) -> String? { state.withLock { $0.ignored[name] } }
+  func ignore(_ name: String, _ value: String) { state.withLock { $0.ignored[name] = value } }
+}
