@@ -43,6 +43,9 @@ let package = Package(
       dependencies: ["NexusModel", "NexusService", "NexusTelemetry", "NexusCache"],
       path: "Sources/NexusServer"),
 
+    // Tests, and what they share.
+    .target(name: "NexusTestSupport", path: "Tests/NexusTestSupport"),
+    .testTarget(name: "IntegrationTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
     .testTarget(

@@ -1,0 +1,34 @@
+import NexusTestSupport
+import Testing
+
+/// Redis is asked what is right.
+@Suite("Against redis-server", .serialized)
+struct DifferentialTests {
+  static let families: [String: [CommandShape]] = [
+    "strings": CommandShape.strings,
+    "connection": CommandShape.connection,
+  ]
+
+  @Test("the comparison finds no difference between Redis and Redis")
+  func redisEqualsItself() throws {
+    let run = DifferentialRun(oracle: try RedisServer(), subject: try RedisServer())
+    let seed = Dice.seed()
+    print("seed: NEXUS_SEED=\(seed)")
+    let shapes = Self.families.values.flatMap { $0 }
+    let campaign = DifferentialCampaign(commands: 5_000, seed: seed, writer: ChapterWriter(shapes: shapes))
+    #expect(try campaign.firstDifference(run) == nil)
+  }
+
+  @Test("a server that lacks one command is caught, and the report is short")
+  func aDifferenceIsCaughtAndShrunk() throws {
+    let run = DifferentialRun(
+      oracle: try RedisServer(), subject: try RedisServer(["--rename-command", "STRLEN", ""]))
+    let shapes = CommandShape.strings + [CommandShape(2) { ["STRLEN", $0.key()] }]
+    let found = try DifferentialCampaign(commands: 5_000, seed: 1, writer: ChapterWriter(shapes: shapes))
+      .firstDifference(run)
+    let lines = try #require(found).split(separator: "\n")
+    let transcript = lines.drop { !$0.hasPrefix("The shortest") }.filter { $0.hasPrefix("[") }
+    #expect(transcript.contains { $0.contains("STRLEN") })
+    #expect(transcript.count <= 3, "\(transcript)")
+  }
+}
