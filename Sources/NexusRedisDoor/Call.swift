@@ -6,6 +6,7 @@ import NexusStore
 /// One command being executed: its arguments, who asked, and where the reply goes.
 ///
 /// Handlers get it `inout`, check their arguments, lock their keys, work on `store`, and write exactly one reply.
+/// The dispatcher has checked the arity, the rights and, for `denyOOM` commands, that the arguments' bytes fit.
 public struct Call {
   /// [0] is the command's name as sent. Valid until the handler returns.
   public let arguments: UnsafeMutablePointer<Argument>
@@ -15,10 +16,14 @@ public struct Call {
   /// Replies are appended here (`NexusRESP` extends `OutputBuffer` with the encoders).
   public var out: OutputBuffer
   public let now: UnixMilliseconds
+  /// 2 or 3: which protocol the reply is written in.
+  public var version: Int
+  /// The command's place in the table.
+  public let commandIndex: Int
 
   init(
     arguments: UnsafeMutablePointer<Argument>, count: Int, session: Session, engine: Engine, out: OutputBuffer,
-    now: UnixMilliseconds
+    now: UnixMilliseconds, commandIndex: Int
   ) {
     self.arguments = arguments
     self.count = count
@@ -26,11 +31,86 @@ public struct Call {
     self.engine = engine
     self.out = out
     self.now = now
+    self.version = session.protocolVersion
+    self.commandIndex = commandIndex
   }
 
-  public var store: Store { engine.node.store }
+  public var store: Store { engine.store }
   public var worker: Worker { engine.worker }
+  /// What the loops of this node share: command table, databases, slow log, publish/subscribe.
+  public var door: RedisDoor { engine.door }
   public subscript(index: Int) -> UnsafeRawBufferPointer { arguments[index].bytes }
   /// The argument as a key of the session's namespace.
   public func key(_ index: Int) -> Key { store.key(arguments[index].bytes, in: session.namespace) }
+  /// The argument as a string; bytes that are not UTF-8 are replaced.
+  public func text(_ index: Int) -> String { String(decoding: arguments[index].bytes, as: UTF8.self) }
+
+  /// The command as errors name it: `get`, `client|kill`.
+  public var commandName: String { door.commands.slots[commandIndex].name }
+
+  /// True if the argument is this word, whatever the case of its letters.
+  public func matches(_ index: Int, _ word: StaticString) -> Bool {
+    equalIgnoringCase(
+      arguments[index].bytes, UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
+  }
+
+  // MARK: Numbers
+
+  /// The argument as a 64-bit integer; nil if it is not one in Redis's strict form.
+  public func integer(_ index: Int) -> Int? { Decimal.integer(arguments[index].bytes) }
+
+  /// The same, and where it is not one the error has been replied.
+  public mutating func requireInteger(_ index: Int) -> Int? {
+    if let value = integer(index) { return value }
+    replyNotAnInteger()
+    return nil
+  }
+
+  /// The argument as a double, as C's `strtod` reads it (no leading space, nothing after it, not NaN, in range).
+  public func double(_ index: Int) -> Double? { parseDouble(arguments[index].bytes) }
+
+  public mutating func requireDouble(_ index: Int) -> Double? {
+    if let value = double(index) { return value }
+    replyNotAFloat()
+    return nil
+  }
+
+  // MARK: Locks and room
+
+  /// Runs `body` with the key of this argument under its stripe's lock.
+  @inline(__always) public mutating func withKey<Result>(
+    _ index: Int = 1, _ body: (inout Call, Key) -> Result
+  ) -> Result {
+    let key = key(index)
+    let taken = store.lock(key, as: worker)
+    let result = body(&self, key)
+    store.unlock(key, taken)
+    return result
+  }
+
+  /// Runs `body` with the keys of these arguments, in this order, under all their stripes' locks.
+  public mutating func withKeys<Result>(
+    _ indices: some Collection<Int>, _ body: (inout Call, UnsafeBufferPointer<Key>) -> Result
+  ) -> Result {
+    let storage = UnsafeMutablePointer<Key>.allocate(capacity: max(indices.count, 1))
+    defer { storage.deallocate() }
+    for (offset, index) in indices.enumerated() { (storage + offset).initialize(to: key(index)) }
+    let keys = UnsafeBufferPointer(start: storage, count: indices.count)
+    let held = store.lock(keys, as: worker)
+    let result = body(&self, keys)
+    store.unlock(held)
+    return result
+  }
+
+  /// Makes room for so many bytes before any lock is taken; false after having replied the OOM error.
+  ///
+  /// The dispatcher has done this for the bytes of a `denyOOM` command's arguments: only a command that grows by
+  /// more than it was sent (SETRANGE, SETBIT, BITOP) asks again. Inside EXEC the stripes are already held, and
+  /// nothing may be evicted then: the answer is true, and the store itself refuses what does not fit.
+  public mutating func admit(_ byteCount: Int) -> Bool {
+    if engine.isExecuting { return true }
+    if case .stored = store.admit(byteCount, in: session.namespace, as: worker, now: now) { return true }
+    replyOutOfMemory()
+    return false
+  }
 }

@@ -2,6 +2,8 @@ import NexusModel
 import NexusService
 
 /// One client connection, as the Redis door sees it.
+///
+/// Lives on its loop's thread. What few clients use is in `extras`, so that an idle connection stays small.
 public final class Session {
   /// As CLIENT ID shows it: rising over the whole node.
   public let id: UInt64
