@@ -1,1 +1,3 @@
-print("nexuscache")
+import Glibc
+
+exit(runNexusCache(CommandLine.arguments.dropFirst().map { $0 }))

@@ -15,6 +15,9 @@ public final class Node: @unchecked Sendable {
   public let runID: String
   /// Invariant: set once before any loop runs.
   public var processFigures: any ProcessFigures = NoProcessFigures()
+  /// Asks whoever runs this node to stop it gracefully (SHUTDOWN); returns at once. Invariant: set once before any
+  /// loop runs.
+  public var requestStop: @Sendable () -> Void = {}
   /// The loops, in order. Invariant: set once before any loop runs.
   public internal(set) var loops: [any EventLoop] = []
 
