@@ -23,5 +23,6 @@ public final class Engine {
 
   func noteError(_ text: String) {
     node.statistics[loop.index].errorReplies &+= 1
+    door.diagnostics.noteError(text, loop: loop.index)
   }
 }
