@@ -38,14 +38,16 @@ let package = Package(
         "NexusModel", "NexusStore", "NexusRESP", "NexusService",
         "NexusTransport", "NexusRedisDoor", "NexusHTTPDoor", "NexusTelemetry",
       ]),
+    .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
     .executableTarget(
       name: "nexuscache",
-      dependencies: ["NexusModel", "NexusService", "NexusTelemetry", "NexusCache"],
+      dependencies: ["NexusModel", "NexusService", "NexusTelemetry", "NexusCache", "NexusBench"],
       path: "Sources/NexusServer"),
 
     // Tests, and what they share.
     .target(name: "NexusTestSupport", path: "Tests/NexusTestSupport"),
     .testTarget(name: "IntegrationTests", dependencies: ["NexusTestSupport", "nexuscache"]),
+    .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
     .testTarget(

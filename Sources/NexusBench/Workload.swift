@@ -1,0 +1,63 @@
+/// What a run asks of a server: every option of `nexuscache bench`, with its default.
+struct Workload: Equatable {
+  enum Wire: String, CaseIterable {
+    case resp, http, memcached
+    case meta = "memcached-meta"
+  }
+
+  enum Operation: String, CaseIterable {
+    case get, set, mix
+    /// Writes each key once, in order, and stops.
+    case load
+  }
+
+  enum Distribution: Equatable {
+    case uniform
+    case zipf(theta: Double)
+  }
+
+  var host = "127.0.0.1"
+  var port = 6379
+  var unixSocket: String?
+  var wire = Wire.resp
+  var password: String?
+  var httpPath = "/api/cache/"
+
+  var operation = Operation.mix
+  /// Writes and reads of each `setShare + getShare` operations of a mix.
+  var setShare = 1
+  var getShare = 9
+
+  var connections = 50
+  var threads = 1
+  var pipeline = 1
+  /// Keys per read request.
+  var batch = 1
+
+  var keys: UInt64 = 1_000_000
+  var firstKey: UInt64 = 0
+  var keySize = 16
+  var valueSizes = 32...32
+  /// 0...0: no TTL.
+  var ttlMilliseconds = 0...0
+  var distribution = Distribution.uniform
+
+  var durationSeconds = 10.0
+  var warmUpSeconds = 1.0
+  /// Operations a second over all connections; 0: as fast as replies come.
+  var rate = 0.0
+  var spin = false
+  var loadFirst = false
+  /// Look-aside: a key that was not found is written next.
+  var fillMisses = false
+  var seed: UInt64 = 1
+  var tracePath: String?
+
+  var serverPID: Int32?
+  var json = false
+  var progress = true
+
+  var endpoint: String { unixSocket ?? "\(host):\(port)" }
+  /// Operations in one turn of one connection.
+  var operationsPerTurn: Int { pipeline * batch }
+}
