@@ -1,4 +1,5 @@
 import Glibc
+import NexusBench
 import NexusCache
 import NexusService
 
@@ -12,6 +13,7 @@ func runNexusCache(_ arguments: [String]) -> Int32 {
     if arguments.first == "help", rest.first == "serve" { return show(Help.serve) }
     return show(Help.program)
   case "version", "--version", "-V": return show("\(Product.name) \(Product.version)\n")
+  case "bench": return runBench(arguments: rest)
   case "config": return wantsHelp ? show(Help.config) : withUsage { () throws(UsageError) in try config(rest) }
   case .some(let word) where word.hasPrefix("-"):
     return fail("settings belong to a command: nexuscache serve \(arguments.joined(separator: " "))", status: 2)
