@@ -48,6 +48,7 @@ let package = Package(
     .target(name: "NexusTestSupport", path: "Tests/NexusTestSupport"),
     .testTarget(name: "IntegrationTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
+    .testTarget(name: "TidyTests", dependencies: ["NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
     .testTarget(

@@ -114,8 +114,8 @@ public final class Keyspace {
 }
 
 extension TimeToLive {
-  /// `jitter` is the largest share (0...1) by which a TTL is shortened; `chance`, any number, says by how much this one.
-  /// A TTL never becomes shorter than 1 ms.
+  /// `jitter` is the largest share (0...1) by which a TTL is shortened; `chance`, any number, says by how much this one
+  /// is. A TTL never becomes shorter than 1 ms.
   public func expiry(defaultMilliseconds: Int64, jitter: Double, now: UnixMilliseconds, chance: UInt64) -> Expiry {
     var length: Int64
     switch self {

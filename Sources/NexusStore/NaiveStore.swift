@@ -78,7 +78,9 @@ public final class Store: @unchecked Sendable {
   public func lock(_ key: Key, as worker: Worker) -> Bool { lockAll(as: worker) }
   public func unlock(_ key: Key, _ taken: Bool) { unlockAll(taken) }
   /// Locks the stripes of all these keys, each once, in ascending order.
-  public func lock(_ keys: UnsafeBufferPointer<Key>, as worker: Worker) -> StripeSet { StripeSet(taken: lockAll(as: worker)) }
+  public func lock(_ keys: UnsafeBufferPointer<Key>, as worker: Worker) -> StripeSet {
+    StripeSet(taken: lockAll(as: worker))
+  }
   public func unlock(_ set: StripeSet) { unlockAll(set.taken) }
   /// Every stripe: for a transaction over commands that name no keys.
   public func lockEverything(as worker: Worker) -> StripeSet { StripeSet(taken: lockAll(as: worker)) }
@@ -109,7 +111,8 @@ public final class Store: @unchecked Sendable {
     return Entry(item: item)
   }
   /// Stores a value. `existing` is what `find` just returned for the key, or nil.
-  public func put(_ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry) -> WriteOutcome {
+  public func put(_ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry) -> WriteOutcome
+  {
     resize(key, existing, to: value.count, expiry) { $0.copyMemory(from: value) }
   }
   /// Gives the entry (a new one where `existing` is nil) a value of this length: the old bytes stay, new ones are 0.

@@ -12,7 +12,9 @@ import Testing
     #expect(slot("123456789") == 0x31C3 & 0x3FFF)
     #expect(slot("foo") == 12182)
     #expect(slot("") == 0)
-    #expect(slot("a rather longer key, to pass through several steps") == bitwise("a rather longer key, to pass through several steps"))
+    #expect(
+      slot("a rather longer key, to pass through several steps")
+        == bitwise("a rather longer key, to pass through several steps"))
   }
 
   @Test func onlyTheFirstTagCounts() {

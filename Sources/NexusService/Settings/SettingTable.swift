@@ -29,7 +29,7 @@ extension Setting {
       .tcpBacklog, "tcp-backlog", .doors, .integer(1...65535), "511",
       "Connections the kernel holds until a loop accepts them.", redis: RedisAlias("tcp-backlog", .integer)),
     Setting(
-      .tcpKeepalive, "tcp-keepalive", .doors, .duration(0...second * 86_400), "300s",
+      .tcpKeepalive, "tcp-keepalive", .doors, .duration(0...second * 86_400), "5m",
       "Ask silent clients this often whether they are still there; off: never.", mutable: true, words: ["off": 0],
       redis: RedisAlias("tcp-keepalive", .seconds)),
     Setting(

@@ -1,0 +1,50 @@
+# Everything that is done with this repository. `make` or `make help` lists it.
+
+# The walls between modules: a target may import only what Package.swift says it depends on.
+WALLS := --explicit-target-dependency-import-check error
+SOURCES := Sources Tests Package.swift
+# For `make run`: make run ARGS="--max-memory 1gb --redis-port 7000"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-asan test-tsan lint format docs clean
+
+help: ## this list
+	@echo "NexusCache: targets of this Makefile"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: build ## build, then start a node (settings: make run ARGS="--max-memory 1gb")
+	@exec .build/release/nexuscache serve $(ARGS)
+
+build: ## .build/release/nexuscache, with the Swift libraries linked in
+	@scripts/setup build
+	swift build -c release --product nexuscache --static-swift-stdlib
+
+test: ## formatting, module walls, tidiness and every test, those with real clients too
+	@scripts/setup build test
+	@scripts/venv
+	@$(MAKE) --no-print-directory lint
+	swift build --build-tests $(WALLS)
+	swift test --skip-build --disable-xctest $(WALLS)
+
+test-asan: ## the tests under the address sanitizer
+	@scripts/setup build test
+	@scripts/venv
+	swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+
+test-tsan: ## the tests under the thread sanitizer
+	@scripts/setup build test
+	@scripts/venv
+	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+
+lint: ## formatting, strictly
+	swift format lint --strict --recursive --parallel $(SOURCES)
+
+format: ## put the formatting right
+	swift format --in-place --recursive --parallel $(SOURCES)
+
+docs: ## write the sections of docs/ that come from tables in the code
+	UPDATE_DOCS=1 swift test --disable-xctest --filter DocumentationTests
+
+clean: ## remove what was built
+	rm -rf .build .build-asan .build-tsan .venv
