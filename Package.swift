@@ -49,6 +49,10 @@ let package = Package(
     .testTarget(name: "IntegrationTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
     .testTarget(name: "TidyTests", dependencies: ["NexusService"]),
+    .testTarget(
+      name: "NexusCacheTests",
+      dependencies: ["NexusCache", "NexusService", "NexusTestSupport", "nexuscache"]),
+    .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
     .testTarget(

@@ -62,9 +62,9 @@ public final class NexusServer: RedisSpeaker {
   public var endpoint: RESPClient.Endpoint { .tcp(port: redisPort) }
   private let directory: String
 
-  /// `NEXUSCACHE_EXECUTABLE`, or the one built beside the tests.
+  /// `NEXUS_TEST_EXECUTABLE`, or the one built beside the tests.
   public static var executable: String {
-    Environment["NEXUSCACHE_EXECUTABLE"] ?? Environment.productsDirectory + "/nexuscache"
+    Environment["NEXUS_TEST_EXECUTABLE"] ?? Environment.productsDirectory + "/nexuscache"
   }
 
   /// Starts `nexuscache serve` with these further arguments and waits until it answers.
