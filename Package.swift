@@ -58,6 +58,7 @@ let package = Package(
     .testTarget(
       name: "NexusHTTPDoorTests",
       dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTelemetry", "NexusHTTPDoor"]),
+    .testTarget(name: "NexusTransportTests", dependencies: ["NexusTransport", "NexusService", "NexusModel"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],
   swiftLanguageModes: [.v6]

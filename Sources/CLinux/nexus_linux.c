@@ -1,4 +1,16 @@
 #include "nexus_linux.h"
-#include <sys/socket.h>
+#include <sched.h>
 
-int nexus_accept4(int descriptor) { return accept4(descriptor, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+int nexus_accept4(int descriptor, struct sockaddr_storage *peer, socklen_t *peer_length) {
+  *peer_length = sizeof *peer;
+  return accept4(descriptor, (struct sockaddr *)peer, peer_length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+void nexus_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int nexus_usable_cores(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  int count = CPU_COUNT(&set);
+  return count > 0 ? count : 1;
+}

@@ -19,9 +19,16 @@ public struct Received: BitwiseCopyable {
     case proceed
     /// Send what is in the output, then close.
     case closeAfterFlush
-    /// Keep the unconsumed input and read no more until `EventLoop.resume`.
+    /// Keep the unconsumed input and execute no more until `EventLoop.resume`.
     case suspend
+    /// The output has grown past `yieldOutputBytes` and there is more to execute: send it, and offer the rest again
+    /// when the client has taken it, without waiting for more to arrive. What keeps a pipeline of large replies from
+    /// filling the memory.
+    case yield
   }
+
+  /// Output in one `receive` from which a door should `yield`.
+  public static let yieldOutputBytes = 256 * 1024
 
   /// Bytes of the input that are done with. The rest is offered again, with what arrives after it.
   public var consumed: Int
@@ -65,6 +72,12 @@ public protocol StreamDoor: AnyObject {
   func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason)
   /// Once a turn of the loop after all events (for idle work); returns true if there is more to do soon.
   func turnEnded(now: UnixMilliseconds) -> Bool
+  /// The limit of clients is reached: what to tell this one before it is closed.
+  func refuse(_ farewell: inout OutputBuffer)
+}
+
+extension StreamDoor {
+  public func refuse(_ farewell: inout OutputBuffer) {}
 }
 
 public enum CloseReason: String, Sendable {
@@ -81,6 +94,8 @@ public protocol EventLoop: AnyObject, Sendable {
   /// Sends bytes outside of a `receive` (publish, MONITOR). False if the connection is gone.
   @discardableResult func send(_ bytes: UnsafeRawBufferPointer, to id: ConnectionID) -> Bool
   func close(_ id: ConnectionID, afterFlush: Bool)
+  /// A client that waits for pushes (a subscriber, a monitor) is not idle however long nothing arrives from it.
+  func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool)
   /// Ends a `suspend`: offers the kept input again.
   func resume(_ id: ConnectionID)
   /// Bytes waiting to be read by the client, for CLIENT LIST (`omem`), and of unfinished input (`qbuf`).
@@ -89,6 +104,10 @@ public protocol EventLoop: AnyObject, Sendable {
   func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void)
   /// From any thread: runs the work on the loop's thread, in order. This is the loop's mailbox.
   func post(_ work: @escaping @Sendable () -> Void)
+}
+
+extension EventLoop {
+  public func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool) {}
 }
 
 /// A descriptor that a door drives itself (libmicrohttpd's epoll set), watched by a loop.

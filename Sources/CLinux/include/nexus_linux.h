@@ -1,6 +1,15 @@
 // Linux calls that the Glibc module map does not show.
 #pragma once
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
-int nexus_accept4(int descriptor);
+// Accepts without blocking, close-on-exec; fills in the peer's address. Returns the descriptor or -1 with errno.
+int nexus_accept4(int descriptor, struct sockaddr_storage *peer, socklen_t *peer_length);
+
+// Names the calling thread as `top -H` and `perf` show it (at most 15 bytes).
+void nexus_name_thread(const char *name);
+
+// Cores this process may run on (its affinity mask), at least 1.
+int nexus_usable_cores(void);

@@ -1,0 +1,81 @@
+import NexusModel
+import NexusService
+
+/// One client connection: everything the transport knows about it, in raw memory of its loop.
+///
+/// The first 64 bytes are what reading, executing and writing touch. Idle connections own nothing beyond this
+/// record and the door's session.
+struct Connection {
+  enum Phase: UInt8 {
+    case free
+    /// Reads, executes, writes.
+    case open
+    /// Reads no more; closes when its output has been taken.
+    case draining
+    /// Closes at the end of this turn.
+    case doomed
+    /// The door has let go and everything is sent: waits for the peer's end, so that closing does not throw away
+    /// what the peer has not read yet.
+    case lingering
+  }
+
+  struct Flags: OptionSet {
+    let rawValue: UInt8
+    /// The door asked to read no more until `resume`.
+    static let suspended = Flags(rawValue: 1 << 0)
+    /// Too much output waits: nothing is executed until the client has read.
+    static let paused = Flags(rawValue: 1 << 1)
+    /// In the loop's list of connections whose kept input is to be offered.
+    static let queued = Flags(rawValue: 1 << 2)
+    /// In the loop's list of connections with output to send at the end of the turn.
+    static let dirty = Flags(rawValue: 1 << 3)
+    /// The peer has shut down its writing side; everything it sent has been received.
+    static let peerFinished = Flags(rawValue: 1 << 4)
+    static let exemptFromIdleTimeout = Flags(rawValue: 1 << 5)
+    /// To linger once its session is gone.
+    static let lingers = Flags(rawValue: 1 << 6)
+
+    static let holdsInput: Flags = [.suspended, .paused, .queued]
+  }
+
+  var descriptor: Int32 = -1
+  var phase: Phase = .free
+  var flags: Flags = []
+  var interest: Poller.Interest = []
+  var closeReason: CloseReasonCode = .byPeer
+  var session: UnsafeMutableRawPointer?
+  var input = KeptInput()
+  /// When bytes last arrived.
+  var lastActive: UnixMilliseconds = 0
+  var output = PendingOutput()
+
+  var slot: UInt32 = 0
+  var generation: UInt32 = 0
+  /// What the door last said the first held request will come to, in bytes; 0 where it does not know.
+  var expected: UInt32 = 0
+  var door: UInt8 = 0
+  /// When a lingering connection is closed whatever the peer does.
+  var lingerUntil: UnixMilliseconds = 0
+
+  var id: ConnectionID { ConnectionID(slot: slot, generation: generation) }
+}
+
+typealias ConnectionPointer = UnsafeMutablePointer<Connection>
+
+/// `CloseReason` in one byte.
+enum CloseReasonCode: UInt8 {
+  case byPeer, byDoor, killed, outputLimit, inputLimit, idleTimeout, ioError, shutdown
+
+  var reason: CloseReason {
+    switch self {
+    case .byPeer: .byPeer
+    case .byDoor: .byDoor
+    case .killed: .killed
+    case .outputLimit: .outputLimit
+    case .inputLimit: .inputLimit
+    case .idleTimeout: .idleTimeout
+    case .ioError: .ioError
+    case .shutdown: .shutdown
+    }
+  }
+}

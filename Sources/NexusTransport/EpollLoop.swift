@@ -1,0 +1,215 @@
+import CLinux
+import Glibc
+import NexusModel
+import NexusService
+import Synchronization
+
+/// One event loop: one thread, its own listening sockets, its own connections.
+///
+/// Invariant: everything but `post`, `index` and `limits` is touched by the loop's own thread only, or before that
+/// thread has started and after it has ended.
+public final class EpollLoop: EventLoop, @unchecked Sendable {
+  public let index: Int
+  let limits: LiveLimits
+  let gauge: MemoryGauge
+  let log: any Log
+  let readBufferBytes: Int
+  let poller: Poller
+  let mailbox: Mailbox
+
+  /// Where all of this loop's reads go first. Invariant: `readBufferBytes + assembleBytes` bytes.
+  let readBuffer: UnsafeMutableRawPointer
+  /// Kept input up to this size is put before what arrives; larger input is received into place.
+  static let assembleBytes = 8 * 1024
+  /// The output buffer goes back to its first size after a batch that made it larger than this.
+  static let largestIdleOutputBytes = 1024 * 1024
+  static let outputBytes = 64 * 1024
+  /// The longest sleep, so that doors get to their idle work.
+  static let idleMilliseconds = 200
+
+  /// The output of the batch being executed. Taken into a local for the batch.
+  var output = OutputBuffer(capacity: EpollLoop.outputBytes)
+  /// What was sent to the connection being received from; goes behind the batch's replies.
+  var selfOutput = OutputBuffer(capacity: 256)
+  var current: ConnectionPointer?
+  var currentWasResumed = false
+  var currentIsToClose = false
+
+  var table: ConnectionTable
+  var doors: [any StreamDoor] = []
+  var listening: [ListeningSocket] = []
+  var watched: [WatchedEntry] = []
+  var timers = TimerHeap()
+  /// Connections whose kept input is to be offered in the next turn.
+  var queued: [ConnectionPointer] = []
+  /// Connections with pushes to send at the end of the turn.
+  var dirty: [ConnectionPointer] = []
+  /// Connections to close at the end of the turn.
+  var doomed: [ConnectionPointer] = []
+  /// Closed in this turn: their records are reused only after it, because events of this turn may point to them.
+  var retired: [ConnectionPointer] = []
+  var lingering: [ConnectionPointer] = []
+
+  public private(set) var now: UnixMilliseconds = 0
+  var moreSoon = false
+  var nextSweep: UnixMilliseconds = 0
+  var lastAcceptComplaint: UnixMilliseconds = 0
+  var stopDeadline: UInt64?
+  var hasEnded = false
+  /// The other loops of the runtime, for handing over what this one accepts for all.
+  var siblings: [EpollLoop] = []
+  var nextSibling = 0
+
+  /// Invariant: points to a value that outlives the loop and that only this loop writes.
+  var statistics: UnsafeMutablePointer<LoopStatistics>
+  private let ownStatistics: UnsafeMutablePointer<LoopStatistics>
+  private var thread: pthread_t = 0
+
+  init(
+    index: Int, readBufferBytes: Int, limits: LiveLimits, gauge: MemoryGauge, log: any Log
+  ) throws(TransportError) {
+    self.index = index
+    self.readBufferBytes = readBufferBytes
+    self.limits = limits
+    self.gauge = gauge
+    self.log = log
+    poller = try Poller()
+    mailbox = try Mailbox()
+    table = ConnectionTable(gauge: gauge)
+    readBuffer = .allocate(byteCount: readBufferBytes + Self.assembleBytes, alignment: 64)
+    ownStatistics = .allocate(capacity: 1)
+    ownStatistics.initialize(to: LoopStatistics())
+    statistics = ownStatistics
+    now = wallClock()
+    poller.add(mailbox.descriptor, token: Token.mailbox, .read)
+  }
+
+  deinit {
+    for socket in listening { Glibc.close(socket.descriptor) }
+    poller.close()
+    readBuffer.deallocate()
+    output.deallocate()
+    selfOutput.deallocate()
+    table.deallocate()
+    ownStatistics.deallocate()
+  }
+
+  public var monotonicNanoseconds: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+  }
+
+  public func post(_ work: @escaping @Sendable () -> Void) { mailbox.post(work) }
+
+  public func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void) {
+    timers.add(deadline: monotonicNanoseconds &+ UInt64(max(0, milliseconds)) &* 1_000_000, work)
+  }
+
+  // MARK: The turn
+
+  /// Runs until stopped; called on the loop's thread.
+  func run() {
+    log.debug("event loop started", ("loop", "\(index)"))
+    while !hasEnded {
+      let events = poller.wait(milliseconds: sleepMilliseconds())
+      now = wallClock()
+      for event in 0..<events { dispatch(poller[event]) }
+      runMailbox()
+      runTimers()
+      runQueued()
+      moreSoon = false
+      for door in doors where door.turnEnded(now: now) { moreSoon = true }
+      endTurn()
+    }
+  }
+
+  /// Sends what was pushed, closes what is to be closed, and lets records be used again.
+  private func endTurn() {
+    if stopDeadline != nil { stopStep() }
+    if !dirty.isEmpty { flushDirty() }
+    if now >= nextSweep { sweep() }
+    if !doomed.isEmpty { closeDoomed() }
+    if !retired.isEmpty {
+      for connection in retired { table.release(connection) }
+      retired.removeAll(keepingCapacity: true)
+    }
+  }
+
+  @inline(__always) private func dispatch(_ event: Poller.Event) {
+    if event.token & 7 == 0 {
+      let connection = ConnectionPointer(bitPattern: UInt(event.token))!
+      if event.isWritable { onWritable(connection) }
+      if event.isReadable {
+        onReadable(connection)
+      } else if event.isBroken {
+        onBroken(connection)
+      }
+    } else {
+      dispatchOther(event.token)
+    }
+  }
+
+  private func dispatchOther(_ token: UInt64) {
+    let index = Int(token >> 3)
+    switch token & 7 {
+    case 2: if index < listening.count { onAcceptable(index) }
+    case 3: if index < watched.count { watched[index].target?.ready() }
+    default: break
+    }
+  }
+
+  private func runMailbox() {
+    guard let letters = mailbox.take() else { return }
+    for work in letters { work() }
+  }
+
+  private func runTimers() {
+    guard let first = timers.nextDeadline else { return }
+    let time = monotonicNanoseconds
+    guard first <= time else { return }
+    while let work = timers.popDue(now: time) { work() }
+  }
+
+  private func sleepMilliseconds() -> Int {
+    if !queued.isEmpty || !doomed.isEmpty || !dirty.isEmpty { return 0 }
+    var sleep = moreSoon ? 1 : stopDeadline != nil ? 5 : Self.idleMilliseconds
+    if let deadline = timers.nextDeadline {
+      let time = monotonicNanoseconds
+      sleep = min(sleep, deadline <= time ? 0 : Int((deadline - time + 999_999) / 1_000_000))
+    }
+    for entry in watched {
+      if let timeout = entry.target?.nextTimeout() { sleep = min(sleep, max(0, timeout)) }
+    }
+    return sleep
+  }
+
+  // MARK: The thread
+
+  /// Invariant: the runtime keeps the loop alive until it has joined the thread.
+  func startThread() throws(TransportError) {
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    let code = pthread_create(&thread, nil, runLoopThread, context)
+    guard code == 0 else { throw .system("cannot start the thread of event loop \(index)", code) }
+  }
+
+  func joinThread() {
+    guard thread != 0 else { return }
+    pthread_join(thread, nil)
+    thread = 0
+  }
+}
+
+func wallClock() -> UnixMilliseconds {
+  var time = timespec()
+  clock_gettime(CLOCK_REALTIME, &time)
+  return Int64(time.tv_sec) &* 1000 &+ Int64(time.tv_nsec) / 1_000_000
+}
+
+/// The thread's entry: a free function, because a closure would carry its creator's isolation along.
+private func runLoopThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  let loop = Unmanaged<EpollLoop>.fromOpaque(context!).takeUnretainedValue()
+  nexus_name_thread("loop-\(loop.index)")
+  loop.run()
+  return nil
+}
