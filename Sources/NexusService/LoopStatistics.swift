@@ -30,4 +30,26 @@ public struct LoopStatistics {
   public var latencySumNanoseconds: UInt64 = 0
 
   public init() {}
+
+  /// Counts requests that each took this long from being read to having their reply.
+  @inlinable @inline(__always) public mutating func noteLatency(nanoseconds: UInt64, requests: UInt64 = 1) {
+    let microseconds = nanoseconds / 1000
+    latencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)] &+= requests
+    latencySumNanoseconds &+= nanoseconds &* requests
+  }
+
+  /// All loops together.
+  ///
+  /// Invariant: every stored property is one or more `UInt64` counters, so that the sum of two is the sum of their words.
+  public init(sumOf loops: UnsafeBufferPointer<LoopStatistics>) {
+    self.init()
+    withUnsafeMutableBytes(of: &self) { sum in
+      let sum = sum.bindMemory(to: UInt64.self)
+      for loop in loops {
+        withUnsafeBytes(of: loop) { counters in
+          for index in sum.indices { sum[index] &+= counters.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self) }
+        }
+      }
+    }
+  }
 }

@@ -1,0 +1,19 @@
+/// What a person sees who opens the port in a browser.
+enum Pages {
+  static let index: StaticString = """
+    NexusCache: a distributed in-memory cache.
+
+    GET    /api/cache/{key}   the value, as JSON; as it is with Accept: application/octet-stream
+    HEAD   /api/cache/{key}   the same without a body
+    PUT    /api/cache/{key}   stores {"value": "...", "ttl": seconds}, or the body itself
+    POST   /api/cache/{key}   with Content-Type: application/octet-stream (then ?ttl=seconds or X-TTL)
+    DELETE /api/cache/{key}   deletes
+           ?namespace=name    (or the header X-Namespace) chooses the namespace; "default" where nothing is said
+
+    GET    /health            {"healthy":true,...}
+    GET    /health/live       200 while the process answers
+    GET    /health/ready      200 while it takes requests, 503 while it drains
+    GET    /metrics           Prometheus text format
+
+    """
+}

@@ -1,0 +1,61 @@
+/// A request that cannot be served: what the client is told.
+struct Problem: Error, Equatable {
+  let status: UInt16
+  /// For programs: lower case with underscores, stable.
+  let code: String
+  /// For people: one sentence.
+  let message: String
+  /// The methods that the path accepts, where the method was wrong.
+  var allow: String?
+
+  static func unknownPath() -> Problem {
+    Problem(status: 404, code: "unknown_path", message: "There is nothing at this path; GET / lists what there is.")
+  }
+  static func wrongMethod(_ path: String, allowed: String) -> Problem {
+    Problem(status: 405, code: "method_not_allowed", message: "\(path) accepts \(allowed).", allow: allowed)
+  }
+  static func badEncoding(_ part: String) -> Problem {
+    Problem(
+      status: 400, code: "bad_percent_encoding",
+      message: "In the \(part), a % is not followed by two hexadecimal digits; write a literal % as %25.")
+  }
+  static func keyMissing() -> Problem {
+    Problem(status: 400, code: "key_missing", message: "The path ends where the key should be: /api/cache/{key}.")
+  }
+  static func unknownParameter() -> Problem {
+    Problem(
+      status: 400, code: "unknown_parameter",
+      message: "The query has a parameter that is not known; namespace and ttl are accepted.")
+  }
+  static func unknownNamespace() -> Problem {
+    Problem(status: 404, code: "unknown_namespace", message: "This node has no namespace with that name.")
+  }
+  static func badTTL() -> Problem {
+    Problem(
+      status: 400, code: "bad_ttl",
+      message: "The TTL is not a number of seconds from 0 (no expiry) to \(Seconds.longest), such as 3600 or 0.5.")
+  }
+  static func badJSON(_ fault: JSONFault) -> Problem {
+    Problem(
+      status: 400, code: "bad_json",
+      message: "The body is not JSON at byte \(fault.offset): \(fault.reason.rawValue). "
+        + "Raw bytes are sent with Content-Type: application/octet-stream.")
+  }
+  static func badBody(_ sentence: String) -> Problem { Problem(status: 400, code: "bad_body", message: sentence) }
+  static func bodyTooLarge(limitBytes: Int) -> Problem {
+    Problem(
+      status: 413, code: "body_too_large",
+      message: "The body is longer than \(limitBytes) bytes, the limit of this node for one HTTP request.")
+  }
+  static func outOfMemory() -> Problem {
+    Problem(
+      status: 507, code: "out_of_memory",
+      message: "The memory limit is reached and the namespace's eviction policy frees nothing: "
+        + "delete entries, raise the limit, or choose a policy that evicts.")
+  }
+  static func repliesPending() -> Problem {
+    Problem(
+      status: 503, code: "replies_pending",
+      message: "Too many bytes of large replies wait for slow readers; ask again in a moment.")
+  }
+}

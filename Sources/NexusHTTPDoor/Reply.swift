@@ -1,0 +1,53 @@
+import NexusModel
+
+/// An answer ready to be sent. Whoever takes it calls `deallocate`, or hands `body` on to someone who frees it.
+struct Reply {
+  enum ContentType {
+    case json, bytes, text, metrics
+  }
+
+  enum Body {
+    /// In the program itself: never freed.
+    case constant(StaticString)
+    /// From `malloc`.
+    case owned(OutputBuffer)
+  }
+
+  var status: UInt16 = 200
+  var contentType: ContentType = .json
+  var body: Body
+  /// The Allow header of a 405.
+  var allow: String?
+
+  var bytes: UnsafeRawBufferPointer {
+    switch body {
+    case .constant(let text): UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+    case .owned(let buffer): buffer.bytes
+    }
+  }
+
+  func deallocate() {
+    if case .owned(let buffer) = body { buffer.deallocate() }
+  }
+
+  init(status: UInt16, _ contentType: ContentType, _ body: Body) {
+    self.status = status
+    self.contentType = contentType
+    self.body = body
+  }
+
+  init(_ contentType: ContentType, _ body: Body) { self.init(status: 200, contentType, body) }
+  init(_ body: Body) { self.init(status: 200, .json, body) }
+
+  init(_ problem: Problem) {
+    var out = OutputBuffer(capacity: 160 + problem.message.utf8.count)
+    out.append("{\"success\":false,\"error\":{\"code\":")
+    out.appendJSONString(problem.code)
+    out.append(",\"message\":")
+    out.appendJSONString(problem.message)
+    out.append("}}")
+    status = problem.status
+    body = .owned(out)
+    allow = problem.allow
+  }
+}

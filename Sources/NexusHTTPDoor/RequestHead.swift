@@ -1,0 +1,115 @@
+/// What an HTTP request says before its body, as far as this door reads it. Borrows the bytes of the connection.
+struct RequestHead {
+  enum Method: UInt8 {
+    case get, head, put, post, delete, other
+
+    /// As the request line has it: upper case, ended by a 0.
+    init(_ name: UnsafePointer<CChar>) {
+      if Self.equal(name, "GET") {
+        self = .get
+      } else if Self.equal(name, "HEAD") {
+        self = .head
+      } else if Self.equal(name, "PUT") {
+        self = .put
+      } else if Self.equal(name, "POST") {
+        self = .post
+      } else if Self.equal(name, "DELETE") {
+        self = .delete
+      } else {
+        self = .other
+      }
+    }
+
+    /// Invariant: both end with a 0, so that the comparison runs past neither.
+    private static func equal(_ name: UnsafePointer<CChar>, _ text: StaticString) -> Bool {
+      for index in 0...text.utf8CodeUnitCount where UInt8(bitPattern: name[index]) != text.utf8Start[index] {
+        return false
+      }
+      return true
+    }
+  }
+
+  var method: Method
+  /// Before the `?`, as sent: still percent-encoded.
+  var path: UnsafeRawBufferPointer
+  /// The query's wins over the header's. The former is percent-encoded.
+  var namespace: UnsafeRawBufferPointer?
+  var namespaceIsEncoded = false
+  var ttl: UnsafeRawBufferPointer?
+  var ttlIsEncoded = false
+  var hasUnknownParameter = false
+  var acceptsBytes = false
+  var sendsBytes = false
+  /// Bytes; nil without a Content-Length header (no body, or a chunked one).
+  var contentLength: Int?
+  /// Waits for "100 Continue" before it sends its body.
+  var asksBeforeSending = false
+
+  init(method: Method, path: UnsafeRawBufferPointer) {
+    self.method = method
+    self.path = path
+  }
+
+  /// Takes note of a query parameter; the value is percent-encoded.
+  mutating func note(parameter name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    if Self.equal(name, "namespace") {
+      namespace = value
+      namespaceIsEncoded = true
+    } else if Self.equal(name, "ttl") {
+      ttl = value
+      ttlIsEncoded = true
+    } else {
+      hasUnknownParameter = true
+    }
+  }
+
+  /// Takes note of a header.
+  mutating func note(header name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    // The lengths rule out nearly every header without looking at it.
+    switch name.count {
+    case 5 where Self.equal(name, "x-ttl"):
+      if ttl == nil { ttl = value }
+    case 6 where Self.equal(name, "expect"):
+      asksBeforeSending = true
+    case 6 where Self.equal(name, "accept"):
+      acceptsBytes = Self.contains(value, "application/octet-stream")
+    case 11 where Self.equal(name, "x-namespace"):
+      if namespace == nil { namespace = value }
+    case 12 where Self.equal(name, "content-type"):
+      sendsBytes = Self.contains(value, "application/octet-stream")
+    case 14 where Self.equal(name, "content-length"):
+      contentLength = Self.decimal(value)
+    default: break
+    }
+  }
+
+  /// Compares without regard to case; `lower` is in lower case.
+  private static func equal(_ bytes: UnsafeRawBufferPointer, _ lower: StaticString) -> Bool {
+    guard bytes.count == lower.utf8CodeUnitCount else { return false }
+    for index in 0..<bytes.count where lowercased(bytes[index]) != lower.utf8Start[index] { return false }
+    return true
+  }
+
+  private static func contains(_ bytes: UnsafeRawBufferPointer, _ lower: StaticString) -> Bool {
+    let length = lower.utf8CodeUnitCount
+    guard bytes.count >= length else { return false }
+    for start in 0...(bytes.count - length)
+    where equal(UnsafeRawBufferPointer(rebasing: bytes[start..<(start + length)]), lower) {
+      return true
+    }
+    return false
+  }
+
+  private static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 <= 25 ? byte | 0x20 : byte }
+
+  /// Saturates; nil if it is no number (the HTTP library refuses such requests before us).
+  private static func decimal(_ text: UnsafeRawBufferPointer) -> Int? {
+    guard !text.isEmpty else { return nil }
+    var value = 0
+    for byte in text {
+      guard byte &- 0x30 <= 9 else { return nil }
+      value = value > 1 << 58 ? value : value * 10 + Int(byte &- 0x30)
+    }
+    return value
+  }
+}

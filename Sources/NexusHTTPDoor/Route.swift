@@ -1,0 +1,45 @@
+/// Where a request goes: a pure function of its method and path.
+enum Route: Equatable {
+  /// The key as it stands in the path: at these bytes of it, still percent-encoded.
+  case read(key: Range<Int>)
+  case write(key: Range<Int>)
+  case delete(key: Range<Int>)
+  case index, health, live, ready, metrics
+
+  static let cachePrefix: StaticString = "/api/cache/"
+
+  init(_ method: RequestHead.Method, _ path: UnsafeRawBufferPointer) throws(Problem) {
+    if Self.hasCachePrefix(path) {
+      let key = Self.cachePrefix.utf8CodeUnitCount..<path.count
+      if key.isEmpty { throw .keyMissing() }
+      switch method {
+      case .get, .head: self = .read(key: key)
+      case .put, .post: self = .write(key: key)
+      case .delete: self = .delete(key: key)
+      case .other: throw .wrongMethod("/api/cache/{key}", allowed: "GET, HEAD, PUT, POST, DELETE")
+      }
+      return
+    }
+    let page = try Self.page(path)
+    guard method == .get || method == .head else {
+      throw .wrongMethod(String(decoding: path, as: UTF8.self), allowed: "GET, HEAD")
+    }
+    self = page
+  }
+
+  private static func hasCachePrefix(_ path: UnsafeRawBufferPointer) -> Bool {
+    guard path.count >= cachePrefix.utf8CodeUnitCount else { return false }
+    for index in 0..<cachePrefix.utf8CodeUnitCount where path[index] != cachePrefix.utf8Start[index] { return false }
+    return true
+  }
+
+  private static func page(_ path: UnsafeRawBufferPointer) throws(Problem) -> Route {
+    if path.elementsEqual("/health".utf8) { return .health }
+    if path.elementsEqual("/metrics".utf8) { return .metrics }
+    if path.elementsEqual("/health/live".utf8) { return .live }
+    if path.elementsEqual("/health/ready".utf8) { return .ready }
+    if path.elementsEqual("/".utf8) { return .index }
+    if path.elementsEqual("/api/cache".utf8) { throw .keyMissing() }
+    throw .unknownPath()
+  }
+}

@@ -1,0 +1,98 @@
+/// A metric, declared once as data: the metrics page and the test that compares it with docs/metrics.md read this.
+public struct Metric: Sendable {
+  public enum Kind: String, Sendable {
+    case counter, gauge, histogram
+  }
+  public let name: StaticString
+  public let kind: Kind
+  /// One sentence, as the page's HELP line shows it.
+  public let help: StaticString
+
+  init(_ name: StaticString, _ kind: Kind, _ help: StaticString) {
+    self.name = name
+    self.kind = kind
+    self.help = help
+  }
+
+  public static let all: [Metric] =
+    requests + caching + peers + doors + memory + namespaces + process
+
+  static let requests = [requestsTotal, requestDuration, hitRatio]
+  static let caching = [evictions, expirations, keyspaceHits, keyspaceMisses]
+  static let peers = [peerRequests, peerDuration, singleflight]
+  static let doors = [
+    commands, errorReplies, protocolErrors, httpRequests, httpReplies, connections, connectionsAccepted,
+    connectionsRefused, outputLimitDisconnections, networkBytes,
+  ]
+  static let memory = [memoryLimit, memoryUsed, memoryPeak, memoryParts]
+  static let namespaces = [
+    namespaceEntries, namespaceBytes, namespaceLimitBytes, namespaceEvictions, namespaceExpirations,
+  ]
+  static let process = [
+    uptime, eventLoops, processCPU, processResident, processVirtual, processOpenDescriptors, processMaxDescriptors,
+    processStart, processThreads,
+  ]
+
+  static let requestsTotal = Metric(
+    "nexuscache_requests_total", .counter, "Reads, writes and deletes of keys, by operation and outcome.")
+  static let requestDuration = Metric(
+    "nexuscache_request_duration_seconds", .histogram,
+    "Time from having read a request to having its reply, all doors together.")
+  static let hitRatio = Metric(
+    "nexuscache_cache_hit_ratio", .gauge, "Share of key lookups that found something, since the start; 0 before any.")
+  static let evictions = Metric(
+    "nexuscache_cache_evictions_total", .counter, "Entries removed to make room, all namespaces together.")
+  static let expirations = Metric(
+    "nexuscache_cache_expirations_total", .counter, "Entries whose TTL ran out, all namespaces together.")
+  static let keyspaceHits = Metric("nexuscache_keyspace_hits_total", .counter, "Key lookups that found something.")
+  static let keyspaceMisses = Metric("nexuscache_keyspace_misses_total", .counter, "Key lookups that found nothing.")
+  static let peerRequests = Metric(
+    "nexuscache_peer_requests_total", .counter, "Requests sent to other nodes; 0 on a node that has none.")
+  static let peerDuration = Metric(
+    "nexuscache_peer_request_duration_seconds", .histogram, "Time until another node answered.")
+  static let singleflight = Metric(
+    "nexuscache_singleflight_dedup_total", .counter, "Requests that waited for an equal one instead of being made.")
+  static let commands = Metric("nexuscache_commands_total", .counter, "Commands run by the Redis door.")
+  static let errorReplies = Metric("nexuscache_error_replies_total", .counter, "Error replies of the Redis door.")
+  static let protocolErrors = Metric(
+    "nexuscache_protocol_errors_total", .counter, "Connections of the Redis door that sent something malformed.")
+  static let httpRequests = Metric("nexuscache_http_requests_total", .counter, "Requests answered by the HTTP door.")
+  static let httpReplies = Metric(
+    "nexuscache_http_replies_total", .counter, "Replies of the HTTP door, by the class of their status.")
+  static let connections = Metric("nexuscache_connections", .gauge, "Client connections now, by door.")
+  static let connectionsAccepted = Metric(
+    "nexuscache_connections_accepted_total", .counter, "Client connections accepted, by door.")
+  static let connectionsRefused = Metric(
+    "nexuscache_connections_refused_total", .counter, "Client connections of the Redis door turned away.")
+  static let outputLimitDisconnections = Metric(
+    "nexuscache_output_limit_disconnections_total", .counter,
+    "Connections of the Redis door closed because the client did not read its replies.")
+  static let networkBytes = Metric(
+    "nexuscache_network_bytes_total", .counter, "Bytes received and sent by the Redis door, by direction.")
+  static let memoryLimit = Metric("nexuscache_memory_limit_bytes", .gauge, "The node's memory ceiling.")
+  static let memoryUsed = Metric(
+    "nexuscache_memory_used_bytes", .gauge, "Memory that counts against the ceiling, all parts together.")
+  static let memoryPeak = Metric("nexuscache_memory_peak_bytes", .gauge, "The most that was ever used.")
+  static let memoryParts = Metric(
+    "nexuscache_memory_bytes", .gauge, "Memory that counts against the ceiling, by what it is for.")
+  static let namespaceEntries = Metric("nexuscache_namespace_entries", .gauge, "Entries now, by namespace.")
+  static let namespaceBytes = Metric(
+    "nexuscache_namespace_bytes", .gauge, "Memory of the entries now, by namespace.")
+  static let namespaceLimitBytes = Metric(
+    "nexuscache_namespace_limit_bytes", .gauge, "The namespace's own limit; 0 where it has none.")
+  static let namespaceEvictions = Metric(
+    "nexuscache_namespace_evictions_total", .counter, "Entries removed to make room, by namespace.")
+  static let namespaceExpirations = Metric(
+    "nexuscache_namespace_expirations_total", .counter, "Entries whose TTL ran out, by namespace.")
+  static let uptime = Metric("nexuscache_uptime_seconds", .gauge, "Time since the node started.")
+  static let eventLoops = Metric("nexuscache_event_loops", .gauge, "Event loops, one thread each.")
+  static let processCPU = Metric(
+    "process_cpu_seconds_total", .counter, "CPU time of the process, user and system together.")
+  static let processResident = Metric("process_resident_memory_bytes", .gauge, "Resident memory of the process.")
+  static let processVirtual = Metric("process_virtual_memory_bytes", .gauge, "Virtual memory of the process.")
+  static let processOpenDescriptors = Metric("process_open_fds", .gauge, "Open file descriptors of the process.")
+  static let processMaxDescriptors = Metric("process_max_fds", .gauge, "Most file descriptors it may have open.")
+  static let processStart = Metric(
+    "process_start_time_seconds", .gauge, "When the process started, in seconds since the Unix epoch.")
+  static let processThreads = Metric("process_threads", .gauge, "Threads of the process.")
+}

@@ -1,0 +1,179 @@
+import NexusModel
+import NexusStore
+
+/// The figures of a node in Prometheus's text format, version 0.0.4. Read while the loops run: each figure is right,
+/// but not all of the same instant.
+public struct MetricsPage {
+  let node: Node
+  let now: UnixMilliseconds
+  private let total: LoopStatistics
+
+  public init(node: Node, now: UnixMilliseconds) {
+    self.node = node
+    self.now = now
+    total = LoopStatistics(sumOf: UnsafeBufferPointer(start: node.statistics, count: node.loopCount))
+  }
+
+  public func write(to out: inout OutputBuffer) {
+    writeRequests(&out)
+    writeDoors(&out)
+    let perNamespace = node.store.settings.indices.map { node.store.statistics(of: NamespaceNumber($0)) }
+    out.metric(.evictions, perNamespace.reduce(0) { $0 + $1.evictions })
+    out.metric(.expirations, perNamespace.reduce(0) { $0 + $1.expirations })
+    writeMemory(&out)
+    writeNamespaces(perNamespace, &out)
+    writeProcess(&out)
+  }
+
+  private func writeRequests(_ out: inout OutputBuffer) {
+    out.head(of: .requestsTotal)
+    func line(_ operation: String, _ status: String, _ value: UInt64) {
+      out.sample(Metric.requestsTotal, "operation=\"\(operation)\",status=\"\(status)\"", "\(value)")
+    }
+    line("get", "hit", total.getHits)
+    line("get", "miss", total.getMisses)
+    line("get", "error", total.getErrors)
+    line("set", "ok", total.sets)
+    line("set", "error", total.setErrors)
+    line("delete", "hit", total.deleteHits)
+    line("delete", "miss", total.deleteMisses)
+    line("delete", "error", total.deleteErrors)
+
+    out.histogram(.requestDuration, buckets: total.latencyBuckets, sumNanoseconds: total.latencySumNanoseconds)
+    let lookups = total.keyspaceHits + total.keyspaceMisses
+    out.metric(.hitRatio, lookups == 0 ? 0 : Double(total.keyspaceHits) / Double(lookups))
+    out.metric(.keyspaceHits, total.keyspaceHits)
+    out.metric(.keyspaceMisses, total.keyspaceMisses)
+
+    // A node by itself asks no other, and nothing is fetched that could be asked for twice.
+    out.metric(.peerRequests, 0)
+    out.histogram(.peerDuration, buckets: .init(repeating: 0), sumNanoseconds: 0)
+    out.metric(.singleflight, 0)
+  }
+
+  private func writeDoors(_ out: inout OutputBuffer) {
+    out.metric(.commands, total.commands)
+    out.metric(.errorReplies, total.errorReplies)
+    out.metric(.protocolErrors, total.protocolErrors)
+    out.metric(.httpRequests, total.httpRequests)
+    out.head(of: .httpReplies)
+    for hundreds in 2...5 {
+      out.sample(.httpReplies, "status=\"\(hundreds)xx\"", "\(total.httpReplies[hundreds])")
+    }
+    out.head(of: .connections)
+    out.sample(.connections, "door=\"redis\"", "\(total.connectionsNow)")
+    out.sample(.connections, "door=\"http\"", "\(total.httpConnectionsNow)")
+    out.head(of: .connectionsAccepted)
+    out.sample(.connectionsAccepted, "door=\"redis\"", "\(total.connectionsAccepted)")
+    out.sample(.connectionsAccepted, "door=\"http\"", "\(total.httpConnectionsAccepted)")
+    out.metric(.connectionsRefused, total.connectionsRefused)
+    out.metric(.outputLimitDisconnections, total.outputLimitDisconnections)
+    out.head(of: .networkBytes)
+    out.sample(.networkBytes, "direction=\"in\"", "\(total.bytesIn)")
+    out.sample(.networkBytes, "direction=\"out\"", "\(total.bytesOut)")
+  }
+
+  private func writeMemory(_ out: inout OutputBuffer) {
+    let memory = node.store.memory
+    out.metric(.memoryLimit, node.store.maxMemoryBytes)
+    out.metric(.memoryUsed, memory.usedBytes)
+    out.metric(.memoryPeak, memory.peakBytes)
+    out.head(of: .memoryParts)
+    out.sample(.memoryParts, "part=\"entries\"", "\(memory.entryBytes)")
+    out.sample(.memoryParts, "part=\"index\"", "\(memory.indexBytes)")
+    out.sample(.memoryParts, "part=\"free\"", "\(memory.freeChunkBytes)")
+    out.sample(.memoryParts, "part=\"outside\"", "\(memory.outsideBytes)")
+  }
+
+  private func writeNamespaces(_ statistics: [Store.NamespaceStatistics], _ out: inout OutputBuffer) {
+    let settings = node.store.settings
+    func family(_ metric: Metric, _ value: (Int) -> Int) {
+      out.head(of: metric)
+      for index in statistics.indices where index < settings.count {
+        out.sample(metric, "namespace=\"\(escaped(settings[index].name))\"", "\(value(index))")
+      }
+    }
+    family(.namespaceEntries) { statistics[$0].entries }
+    family(.namespaceBytes) { statistics[$0].bytes }
+    family(.namespaceLimitBytes) { settings[$0].limitBytes }
+    family(.namespaceEvictions) { statistics[$0].evictions }
+    family(.namespaceExpirations) { statistics[$0].expirations }
+  }
+
+  private func writeProcess(_ out: inout OutputBuffer) {
+    let process = node.processFigures.read()
+    out.metric(.uptime, Double(now - node.startedAt) / 1000)
+    out.metric(.eventLoops, node.loopCount)
+    out.metric(.processCPU, process.cpuUserSeconds + process.cpuSystemSeconds)
+    out.metric(.processResident, process.residentBytes)
+    out.metric(.processVirtual, process.virtualBytes)
+    out.metric(.processOpenDescriptors, process.openDescriptors)
+    out.metric(.processMaxDescriptors, process.maxDescriptors)
+    out.metric(.processStart, process.startTimeSeconds)
+    out.metric(.processThreads, process.threads)
+  }
+
+  /// As a label's value: backslash, quote and line feed are escaped.
+  private func escaped(_ name: String) -> String {
+    var text = ""
+    for character in name.unicodeScalars {
+      switch character {
+      case "\\": text += "\\\\"
+      case "\"": text += "\\\""
+      case "\n": text += "\\n"
+      default: text.unicodeScalars.append(character)
+      }
+    }
+    return text
+  }
+}
+
+extension OutputBuffer {
+  fileprivate mutating func head(of metric: Metric) {
+    append("# HELP ")
+    append(metric.name)
+    append(" ")
+    append(metric.help)
+    append("\n# TYPE ")
+    append(metric.name)
+    append(" \(metric.kind.rawValue)\n" as String)
+  }
+
+  fileprivate mutating func sample(_ metric: Metric, _ labels: String, _ value: String) {
+    append(metric.name)
+    append("{\(labels)} \(value)\n" as String)
+  }
+
+  /// A metric with one sample and no labels.
+  fileprivate mutating func metric(_ metric: Metric, _ value: some CustomStringConvertible) {
+    head(of: metric)
+    append(metric.name)
+    append(" \(value.description)\n" as String)
+  }
+
+  /// `buckets` as `LoopStatistics.latencyBuckets` has them. Its last one has no upper bound, and so no line but +Inf's.
+  fileprivate mutating func histogram(
+    _ metric: Metric, buckets: InlineArray<24, UInt64>, sumNanoseconds: UInt64
+  ) {
+    head(of: metric)
+    var count: UInt64 = 0
+    for index in 0..<23 {
+      count += buckets[index]
+      append(metric.name)
+      append("_bucket{le=\"\(Self.seconds(microseconds: 1 << UInt64(index)))\"} \(count)\n" as String)
+    }
+    count += buckets[23]
+    append(metric.name)
+    append("_bucket{le=\"+Inf\"} \(count)\n" as String)
+    append(metric.name)
+    append("_sum \(Double(sumNanoseconds) / 1e9)\n" as String)
+    append(metric.name)
+    append("_count \(count)\n" as String)
+  }
+
+  /// `0.000128`: exact, and the same text at every scrape.
+  private static func seconds(microseconds: UInt64) -> String {
+    let fraction = String(microseconds % 1_000_000)
+    return "\(microseconds / 1_000_000)." + String(repeating: "0", count: 6 - fraction.count) + fraction
+  }
+}
