@@ -1,0 +1,55 @@
+import NexusModel
+import NexusStore
+
+extension CommandTable {
+  static let debugCommand = Command(
+    "debug", arity: -2, [.admin, .noscript, .loading, .stale], group: .server, since: "1.0.0",
+    complexity: "Depends on the subcommand", summary: "Helps to test clients and to look inside."
+  ) { call in
+    if call.matches(1, "sleep"), call.count == 3 { return call.sleep() }
+    if call.matches(1, "object"), call.count >= 3 { return call.replyDebugObject() }
+    if call.matches(1, "help"), call.count == 2 {
+      return call.reply(
+        helpFor: "DEBUG",
+        [
+          ("OBJECT <key>", "Show how a value is stored."),
+          ("SLEEP <seconds>", "Answer this connection only after so many seconds (fractions too)."),
+        ])
+    }
+    call.replyUnknownSubcommand()
+  }
+}
+
+extension Call {
+  /// Redis stops the whole server; here only the connection that asked waits.
+  mutating func sleep() {
+    let seconds = parseSeconds(self[2])
+    replyOK()
+    let milliseconds = Int((min(seconds, 86_400) * 1000).rounded())
+    if milliseconds > 0 { engine.rest(session, milliseconds: milliseconds) }
+  }
+
+  /// As C's `strtod`: what is not a number is 0.
+  private func parseSeconds(_ bytes: UnsafeRawBufferPointer) -> Double {
+    let value = parseDouble(bytes) ?? 0
+    return value > 0 ? value : 0
+  }
+
+  mutating func replyDebugObject() {
+    let found = withKey(2) { call, key -> (bytes: Int, encoding: String)? in
+      guard let entry = call.store.find(key, now: call.now, touch: false) else { return nil }
+      return (entry.value.count, "raw")
+    }
+    guard let found else { return replyNoSuchKey() }
+    out.writeSimple(
+      "Value at:0x0 refcount:1 encoding:\(found.encoding) serializedlength:\(found.bytes) lru:0 lru_seconds_idle:0")
+  }
+}
+
+extension Engine {
+  func rest(_ session: Session, milliseconds: Int) {}
+}
+
+extension RedisDoor {
+  func namespace(ofDatabase database: Int) -> NamespaceNumber { NamespaceNumber(database) }
+}

@@ -1,0 +1,68 @@
+/// What Redis's replication and cluster commands answer on a node that stands alone.
+extension CommandTable {
+  static let replicationCommands: [Command] = [
+    Command(
+      "role", arity: 1, [.noscript, .loading, .stale, .fast], group: .server, since: "2.8.12", complexity: "O(1)",
+      summary: "The node's part in replication."
+    ) { call in
+      call.reply(arrayOf: 3)
+      call.reply(bulk: "master")
+      call.reply(integer: 0)
+      call.reply(arrayOf: 0)
+    },
+    follow("replicaof", since: "5.0.0"),
+    follow("slaveof", since: "1.0.0"),
+    Command(
+      "wait", arity: 3, [.noscript], group: .generic, since: "3.0.0", complexity: "O(1)",
+      summary: "How many replicas have all writes of this connection."
+    ) { call in
+      guard call.requireInteger(1) != nil else { return }
+      guard let timeout = call.integer(2) else {
+        return call.reply(error: "ERR timeout is not an integer or out of range")
+      }
+      if timeout < 0 { return call.reply(error: "ERR timeout is negative") }
+      // No replica can come to acknowledge anything while the client waits, so that waiting would change nothing.
+      call.reply(integer: 0)
+    },
+    standalone("readonly", 1, [.loading, .stale, .fast], "Lets a cluster client read from replicas."),
+    standalone("readwrite", 1, [.loading, .stale, .fast], "Takes READONLY back."),
+    Command(
+      "cluster", arity: -2, [], group: .cluster, since: "3.0.0", complexity: "Depends on the subcommand",
+      summary: "Redis Cluster's commands, refused by a node that stands alone.",
+      subcommands: [
+        clusterSubcommand("info", 2), clusterSubcommand("nodes", 2), clusterSubcommand("slots", 2),
+        clusterSubcommand("shards", 2), clusterSubcommand("myid", 2), clusterSubcommand("keyslot", 3),
+        clusterSubcommand("countkeysinslot", 3), clusterSubcommand("getkeysinslot", 4), clusterSubcommand("links", 2),
+        clusterSubcommand("help", 2),
+      ]
+    ) { $0.replyWrongArity() },
+  ]
+
+  private static func follow(_ name: String, since: String) -> Command {
+    Command(
+      name, arity: 3, [.admin, .noscript, .stale], group: .server, since: since, complexity: "O(1)",
+      summary: "Makes the node follow another, or nobody."
+    ) { call in
+      if call.matches(1, "no"), call.matches(2, "one") { return call.replyOK() }
+      guard let port = call.integer(2), (0...65535).contains(port) else {
+        return call.reply(error: "ERR Invalid master port")
+      }
+      call.reply(
+        error: "ERR this node cannot follow \(call.text(1)):\(port): it stands alone and only 'NO ONE' is accepted")
+    }
+  }
+
+  private static func standalone(
+    _ name: String, _ arity: Int, _ flags: Command.Flags, _ summary: String
+  ) -> Command {
+    Command(name, arity: arity, flags, group: .cluster, since: "3.0.0", complexity: "O(1)", summary: summary) {
+      $0.reply(error: "ERR This instance has cluster support disabled")
+    }
+  }
+
+  private static func clusterSubcommand(_ name: String, _ arity: Int) -> Command {
+    standalone(
+      "cluster|\(name)", arity, name == "help" ? [.loading, .stale] : [.stale],
+      "Part of Redis Cluster; this node stands alone.")
+  }
+}
