@@ -1,8 +1,11 @@
 import Glibc
+import NexusHTTPDoor
 import NexusModel
+import NexusRedisDoor
 import NexusService
 import NexusStore
 import NexusTelemetry
+import NexusTransport
 
 /// A node with its doors: the one place where store, transport and doors meet.
 ///
@@ -10,63 +13,126 @@ import NexusTelemetry
 ///     ...
 ///     server.stop()
 public final class NexusCacheServer {
+  /// A door that is open.
+  public struct Door: Sendable, Equatable {
+    public enum Kind: String, Sendable { case redis, http, unix }
+    public let kind: Kind
+    /// `127.0.0.1:6379`, `[::1]:6379` or a path.
+    public let address: String
+    /// 0 for a Unix socket.
+    public let port: Int
+  }
+
   public let configuration: Configuration
   public let node: Node
   public let log: any Log
+  /// What clients reach. Set by `start`.
+  public private(set) var doors: [Door] = []
+
+  private let runtime: Runtime
+  private var httpDoors: [HTTPDoors] = []
+  private var isRunning = false
 
   /// Builds the node; nothing listens yet.
-  public init(_ configuration: Configuration) throws(ConfigurationError) {
-    try configuration.check()
-    self.configuration = configuration
+  public init(_ configuration: Configuration) throws(StartFailure) {
     let settings = configuration.settings
-    let log: any Log
-    if let given = configuration.log {
-      log = given
-    } else {
-      let stream = StreamLog(minimum: settings.logLevel, json: settings.logsJSON)
-      settings.onChange(of: .logLevel, .logFormat) { settings in
-        stream.minimum = settings.logLevel
-        stream.json = settings.logsJSON
-      }
-      log = stream
-    }
-    self.log = log
-    let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    let loopCount = settings.threads == 0 ? cores : settings.threads
+    self.configuration = configuration
+    log = configuration.log ?? Self.standardLog(settings)
+    do throws(ConfigurationError) { try configuration.check() } catch { throw StartFailure(error.description) }
+    let addresses = try BindAddress.resolve(settings.bind)
+    let gauge = MemoryGauge()
+    do throws(TransportError) {
+      runtime = try Runtime(configuration: .init(settings, addresses), gauge: gauge, log: log)
+    } catch { throw StartFailure(error.description) }
     var random = SystemRandomNumberGenerator()
-    let store = Store(Self.storeConfiguration(settings, loopCount: loopCount, seed: random.next()))
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
+    let store = Store(
+      StoreConfiguration(settings, loops: runtime.loops.count, seed: random.next(), outside: gauge))
     node = Node(
-      store: store, loopCount: loopCount, log: log,
-      startedAt: UnixMilliseconds(time.tv_sec * 1000 + time.tv_nsec / 1_000_000), runID: Self.runID(&random),
-      settings: settings)
+      store: store, loopCount: runtime.loops.count, log: log, startedAt: LogLine.Time.now().milliseconds64,
+      runID: Self.runID(&random), settings: settings)
     node.processFigures = LinuxProcessFigures()
-    Self.apply(settings, to: store)
-    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { Self.apply($0, to: store) }
-  }
-
-  private static func storeConfiguration(_ settings: Settings, loopCount: Int, seed: UInt64) -> StoreConfiguration {
-    var configuration = StoreConfiguration()
-    configuration.maxMemoryBytes = settings.maxMemoryBytes
-    configuration.loops = loopCount
-    configuration.seed = seed
-    return configuration
-  }
-
-  /// The databases are namespaces with the same settings.
-  private static func apply(_ settings: Settings, to store: Store) {
-    store.maxMemoryBytes = settings.maxMemoryBytes
-    for number in store.settings.indices {
-      store.settings[number].eviction = settings.eviction
-      store.settings[number].limitEntries = settings.maxEntries
-      store.settings[number].defaultTTLMilliseconds = settings.defaultTTLMilliseconds
-      store.settings[number].ttlJitter = settings.ttlJitter
+    node.attach(runtime.loops)
+    store.apply(settings)
+    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { store.apply($0) }
+    settings.onChange(of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize)
+    {
+      [runtime] in runtime.setLimits(.init($0))
     }
+  }
+
+  deinit { stop() }
+
+  /// Opens the doors and starts the loops.
+  /// - Parameter opened: called when the doors are open, before the log says so.
+  /// - Throws: where an address cannot be listened on; nothing is left running then.
+  @discardableResult public func start(opened: () -> Void = {}) throws(StartFailure) -> NexusCacheServer {
+    let settings = configuration.settings
+    DescriptorLimit.raise(forClients: settings.maxClients, log)
+    if settings.httpPort != 0 {
+      for address in try BindAddress.resolve(settings.bind) {
+        if let opened = try HTTPDoors(node: node, runtime: runtime, address: address) { httpDoors.append(opened) }
+      }
+    }
+    let redis = RedisDoor(node: node)
+    do throws(TransportError) {
+      try runtime.start(statistics: node.statistics) { [node] listener, loop -> any StreamDoor in
+        listener == Listeners.redis ? Engine(door: redis, loop: loop) : Maintenance(node.store, loop.index)
+      }
+    } catch { throw StartFailure(error.description) }
+    isRunning = true
+    doors = runtime.endpoints.map {
+      Door(kind: $0.port == nil ? .unix : .redis, address: $0.address, port: Int($0.port ?? 0))
+    }
+    doors += httpDoors.map {
+      Door(kind: .http, address: $0.address.withPort(settings.httpPort), port: settings.httpPort)
+    }
+    opened()
+    for door in doors { log.info("listening", ("door", door.kind.rawValue), ("address", door.address)) }
+    warnIfOpenToTheNetwork()
+    return self
+  }
+
+  /// Takes no new clients, answers what has been received, closes everything, and returns: within five seconds.
+  /// Not to be called on a loop's thread.
+  public func stop() {
+    guard isRunning else { return }
+    isRunning = false
+    for door in httpDoors { door.drain(milliseconds: 1500) }
+    runtime.stop(graceMilliseconds: 3000)
+    for door in httpDoors { door.stop() }
+    log.info("stopped")
+    (log as? StreamLog)?.flush()
+  }
+
+  private func warnIfOpenToTheNetwork() {
+    let open = doors.filter { $0.kind != .unix && !$0.address.hasPrefix("127.") && !$0.address.hasPrefix("[::1]") }
+    guard !open.isEmpty, configuration.settings.password.isEmpty else { return }
+    log.warning(
+      "this node is open to the network and asks for no password: set one, or bind to 127.0.0.1",
+      ("addresses", open.map(\.address).joined(separator: " ")))
+  }
+
+  private static func standardLog(_ settings: Settings) -> StreamLog {
+    let log = StreamLog(minimum: settings.logLevel, json: settings.logsJSON)
+    settings.onChange(of: .logLevel, .logFormat) { settings in
+      log.minimum = settings.logLevel
+      log.json = settings.logsJSON
+    }
+    return log
   }
 
   /// 40 hexadecimal digits.
   private static func runID(_ random: inout SystemRandomNumberGenerator) -> String {
     String((0..<40).map { _ in "0123456789abcdef".randomElement(using: &random)! })
   }
+}
+
+/// Why a node did not start, in one line for an operator.
+public struct StartFailure: Error, Sendable, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}
+
+extension LogLine.Time {
+  var milliseconds64: UnixMilliseconds { UnixMilliseconds(milliseconds) }
 }

@@ -14,6 +14,7 @@ func runNexusCache(_ arguments: [String]) -> Int32 {
     return show(Help.program)
   case "version", "--version", "-V": return show("\(Product.name) \(Product.version)\n")
   case "bench": return runBench(arguments: rest)
+  case "serve": return wantsHelp ? show(Help.serve) : withUsage { () throws(UsageError) in try serve(rest) }
   case "config": return wantsHelp ? show(Help.config) : withUsage { () throws(UsageError) in try config(rest) }
   case .some(let word) where word.hasPrefix("-"):
     return fail("settings belong to a command: nexuscache serve \(arguments.joined(separator: " "))", status: 2)

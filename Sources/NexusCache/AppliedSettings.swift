@@ -1,0 +1,64 @@
+import NexusModel
+import NexusService
+import NexusStore
+import NexusTransport
+
+/// The names under which the runtime asks for doors.
+enum Listeners {
+  static let redis = "redis"
+  static let maintenance = "maintenance"
+}
+
+extension RuntimeConfiguration {
+  init(_ settings: Settings, _ addresses: [BindAddress]) {
+    self.init(listeners: [
+      Listener(
+        name: Listeners.redis, addresses: addresses.map(\.text),
+        port: settings.redisPort == 0 ? nil : UInt16(settings.redisPort),
+        unixSocketPath: settings.unixSocket.isEmpty ? nil : settings.unixSocket,
+        backlog: Int32(settings.tcpBacklog)),
+      // Listens on nothing: a door of every loop that has its turn for the store's background work.
+      Listener(name: Listeners.maintenance, port: nil),
+    ])
+    threads = settings.threads
+    limits = Limits(settings)
+  }
+}
+
+extension RuntimeConfiguration.Limits {
+  init(_ settings: Settings) {
+    self.init()
+    clients = settings.maxClients
+    // The transport counts in seconds; a shorter timeout must not become "never".
+    idleTimeoutSeconds = (settings.idleTimeoutMilliseconds + 999) / 1000
+    keepaliveSeconds = settings.tcpKeepaliveSeconds
+    outputBytes = settings.outputBufferLimitBytes == Int.max ? 0 : settings.outputBufferLimitBytes
+    singleReplyBytes = settings.maxValueBytes + (1 << 20)
+    inputBytes = settings.maxQueryBufferBytes
+  }
+}
+
+extension StoreConfiguration {
+  init(_ settings: Settings, loops: Int, seed: UInt64, outside: MemoryGauge) {
+    self.init()
+    maxMemoryBytes = settings.maxMemoryBytes
+    self.loops = loops
+    self.seed = seed
+    self.outside = outside
+  }
+}
+
+extension Store {
+  /// Every database is a namespace, and all have the same settings.
+  func apply(_ settings: Settings) {
+    maxMemoryBytes = settings.maxMemoryBytes
+    for number in self.settings.indices {
+      var namespace = self.settings[number]
+      namespace.eviction = settings.eviction
+      namespace.limitEntries = settings.maxEntries
+      namespace.defaultTTLMilliseconds = settings.defaultTTLMilliseconds
+      namespace.ttlJitter = settings.ttlJitter
+      self.settings[number] = namespace
+    }
+  }
+}
