@@ -41,7 +41,7 @@ let package = Package(
     .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
     .executableTarget(
       name: "nexuscache",
-      dependencies: ["NexusModel", "NexusService", "NexusTelemetry", "NexusCache", "NexusBench"],
+      dependencies: ["NexusModel", "NexusService", "NexusTransport", "NexusTelemetry", "NexusCache", "NexusBench"],
       path: "Sources/NexusServer"),
 
     // Tests, and what they share.

@@ -82,3 +82,18 @@ import Testing
 
   private final class Heard: @unchecked Sendable { var values: [Int] = [] }
 }
+
+@Suite struct PasswordTests {
+  @Test func onlyThePasswordItselfMatches() throws {
+    let settings = Settings()
+    #expect(!settings.hasPassword && matches(settings, "") && !matches(settings, "x"))
+    try settings.configure("password", to: "s3cret", from: .flag)
+    #expect(settings.hasPassword && matches(settings, "s3cret"))
+    for wrong in ["", "s", "s3cres", "s3crets", "s3crets3cret", "S3CRET"] { #expect(!matches(settings, wrong)) }
+  }
+
+  private func matches(_ settings: Settings, _ text: String) -> Bool {
+    var text = text
+    return text.withUTF8 { settings.passwordMatches(UnsafeRawBufferPointer($0)) }
+  }
+}

@@ -16,7 +16,9 @@ public struct ConfigurationFile: Sendable {
     self.path = path
     var lines: [Line] = []
     var firstSeen: [String: Int] = [:]
-    for (index, raw) in text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.enumerated() {
+    for (index, raw) in text.split(
+      omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }
+    ).enumerated() {
       let place = "\(path):\(index + 1)"
       guard let (name, value) = try Self.parse(SettingText.trimmed(raw), place) else { continue }
       if let earlier = firstSeen[name] {

@@ -1,4 +1,4 @@
-/// A parsed value: the text as it is shown again, and the number behind it (0 for text and lists).
+/// A parsed value: the text as it is shown again, and the number behind it (for text its length, for lists their count).
 struct SettingValue: Sendable {
   var text: String
   var number: Int
@@ -36,10 +36,11 @@ extension Setting {
       return SettingValue(text: choices[index], number: index)
     case .text:
       guard !raw.utf8.contains(0) else { throw invalid(raw) }
-      return SettingValue(text: isSecret ? raw : text, number: 0)
+      let value = isSecret ? raw : text
+      return SettingValue(text: value, number: value.utf8.count)
     case .list:
       let parts = text.split { $0 == "," || $0 == " " || $0 == "\t" }
-      return SettingValue(text: parts.joined(separator: " "), number: 0)
+      return SettingValue(text: parts.joined(separator: " "), number: parts.count)
     }
   }
 

@@ -36,6 +36,18 @@ extension Settings {
 
   /// Empty: no password.
   public var password: String { text(.password) }
+  /// Without a lock, for each request.
+  @inlinable public var hasPassword: Bool { number(.password) != 0 }
+
+  /// Whether this is the password. Takes the same time wherever the first difference is.
+  public func passwordMatches(_ given: UnsafeRawBufferPointer) -> Bool {
+    let password = Array(password.utf8)
+    var difference = UInt(bitPattern: password.count ^ given.count)
+    for index in given.indices {
+      difference |= UInt(given[index] ^ (password.isEmpty ? 0 : password[index % password.count]))
+    }
+    return difference == 0
+  }
 
   /// 0: one per core.
   public var threads: Int { number(.threads) }
