@@ -143,6 +143,7 @@ extension HTTPDoor {
     }
     defer { MHD_destroy_response(response) }
     MHD_add_response_header(response, "Content-Type", reply.contentType.text)
+    if reply.status == 401 { MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"nexuscache\"") }
     if let allow = reply.allow { MHD_add_response_header(response, "Allow", allow) }
     return MHD_queue_response(connection, UInt32(reply.status), response)
   }

@@ -11,6 +11,11 @@ struct Problem: Error, Equatable {
   static func unknownPath() -> Problem {
     Problem(status: 404, code: "unknown_path", message: "There is nothing at this path; GET / lists what there is.")
   }
+  static func unauthorized() -> Problem {
+    Problem(
+      status: 401, code: "unauthorized",
+      message: "This node asks for its password: send it as Authorization: Bearer PASSWORD, or as Basic with any user.")
+  }
   static func wrongMethod(_ path: String, allowed: String) -> Problem {
     Problem(status: 405, code: "method_not_allowed", message: "\(path) accepts \(allowed).", allow: allowed)
   }

@@ -40,6 +40,7 @@ struct RequestHead {
   var hasUnknownParameter = false
   var acceptsBytes = false
   var sendsBytes = false
+  var authorization: UnsafeRawBufferPointer?
   /// Bytes; nil without a Content-Length header (no body, or a chunked one).
   var contentLength: Int?
   /// Waits for "100 Continue" before it sends its body.
@@ -77,6 +78,8 @@ struct RequestHead {
       if namespace == nil { namespace = value }
     case 12 where Self.equal(name, "content-type"):
       sendsBytes = Self.contains(value, "application/octet-stream")
+    case 13 where Self.equal(name, "authorization"):
+      authorization = value
     case 14 where Self.equal(name, "content-length"):
       contentLength = Self.decimal(value)
     default: break

@@ -41,6 +41,7 @@ final class Responder {
     do throws(Problem) {
       let found = try Route(head.method, head.path)
       route = found
+      try authorize(head, for: found)
       reply = try answer(found, head, body, now)
     } catch {
       countError(route)
@@ -57,6 +58,7 @@ final class Responder {
 
   /// What can be said before the body is read: nil to go on reading.
   func refusal(of head: RequestHead) -> Problem? {
+    do throws(Problem) { try authorize(head, for: nil) } catch { return error }
     if let length = head.contentLength, length > configuration.bodyLimitBytes {
       return .bodyTooLarge(limitBytes: configuration.bodyLimitBytes)
     }
