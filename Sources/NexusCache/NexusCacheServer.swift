@@ -76,7 +76,10 @@ public final class NexusCacheServer {
     let redis = RedisDoor(node: node)
     do throws(TransportError) {
       try runtime.start(statistics: node.statistics) { [node] listener, loop -> any StreamDoor in
-        listener == Listeners.redis ? Engine(door: redis, loop: loop) : Maintenance(node.store, loop.index)
+        if listener == Listeners.redis, let door = Engine(door: redis, loop: loop) as AnyObject as? any StreamDoor {
+          return door
+        }
+        return Maintenance(node.store, loop.index)
       }
     } catch { throw StartFailure(error.description) }
     isRunning = true
