@@ -16,6 +16,21 @@ extension EpollLoop {
   /// Before the thread starts.
   func addDoor(_ door: any StreamDoor) { doors.append(door) }
 
+  /// After the thread has ended: doors usually hold their loop.
+  func letGoOfDoors() {
+    doors = []
+    watched = []
+    timers = TimerHeap()
+  }
+
+  func closeListening() {
+    for socket in listening {
+      poller.remove(socket.descriptor)
+      Glibc.close(socket.descriptor)
+    }
+    listening = []
+  }
+
   func addListening(_ socket: ListeningSocket) {
     listening.append(socket)
     poller.add(socket.descriptor, token: Token.listener(listening.count - 1), .read)

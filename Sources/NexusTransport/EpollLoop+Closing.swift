@@ -121,11 +121,7 @@ extension EpollLoop {
   func beginStop(graceMilliseconds: Int) {
     guard stopDeadline == nil else { return }
     stopDeadline = monotonicNanoseconds &+ UInt64(max(0, graceMilliseconds)) &* 1_000_000
-    for socket in listening {
-      poller.remove(socket.descriptor)
-      Glibc.close(socket.descriptor)
-    }
-    listening.removeAll()
+    closeListening()
   }
 
   func stopStep() {

@@ -117,6 +117,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
       for event in 0..<events { dispatch(poller[event]) }
       runMailbox()
       runTimers()
+      if !watched.isEmpty { runWatchedDue() }
       runQueued()
       moreSoon = false
       for door in doors where door.turnEnded(now: now) { moreSoon = true }
@@ -178,9 +179,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
       let time = monotonicNanoseconds
       sleep = min(sleep, deadline <= time ? 0 : Int((deadline - time + 999_999) / 1_000_000))
     }
-    for entry in watched {
-      if let timeout = entry.target?.nextTimeout() { sleep = min(sleep, max(0, timeout)) }
-    }
+    if !watched.isEmpty { sleep = min(sleep, watchedMilliseconds()) }
     return sleep
   }
 

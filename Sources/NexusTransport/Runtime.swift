@@ -43,7 +43,10 @@ public final class Runtime: @unchecked Sendable {
     self.loops = loops
   }
 
-  deinit { stop(graceMilliseconds: 0) }
+  deinit {
+    stop(graceMilliseconds: 0)
+    for loop in loops { loop.siblings = [] }
+  }
 
   /// Connections of all loops.
   public var connectionCount: Int { liveLimits.connectionsNow.load(ordering: .relaxed) }
@@ -67,13 +70,26 @@ public final class Runtime: @unchecked Sendable {
     precondition(!isRunning, "a runtime is started once")
     // A peer that is gone is an error of `send`, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
-    for (index, listener) in configuration.listeners.enumerated() { try open(listener, door: UInt8(index)) }
+    do throws(TransportError) {
+      for (index, listener) in configuration.listeners.enumerated() { try open(listener, door: UInt8(index)) }
+    } catch {
+      closeListening()
+      throw error
+    }
     for loop in loops {
       if let statistics { loop.statistics = statistics + loop.index }
       for listener in configuration.listeners { loop.addDoor(makeDoor(listener.name, loop)) }
     }
     isRunning = true
     for loop in loops { try loop.startThread() }
+  }
+
+  /// Undoes what `start` did up to an error.
+  private func closeListening() {
+    for loop in loops { loop.closeListening() }
+    for path in unixPaths { unlink(path) }
+    unixPaths = []
+    endpoints = []
   }
 
   private func open(_ listener: RuntimeConfiguration.Listener, door: UInt8) throws(TransportError) {
@@ -126,6 +142,7 @@ public final class Runtime: @unchecked Sendable {
       loop.post { [unowned loop] in loop.beginStop(graceMilliseconds: graceMilliseconds) }
     }
     for loop in loops { loop.joinThread() }
-    for path in unixPaths { unlink(path) }
+    closeListening()
+    for loop in loops { loop.letGoOfDoors() }
   }
 }

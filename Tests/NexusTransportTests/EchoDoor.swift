@@ -124,13 +124,13 @@ final class EchoServer {
   let journal = EchoDoor.Journal()
   let gauge = MemoryGauge()
   let statistics: UnsafeMutablePointer<LoopStatistics>
-  let unixPath: String?
+  /// 0 without TCP.
+  let port: UInt16
 
   init(
     loops: Int = 1, addresses: [String] = ["127.0.0.1"], unixPath: String? = nil, tcp: Bool = true,
     limits: RuntimeConfiguration.Limits = .init()
   ) throws {
-    self.unixPath = unixPath
     var configuration = RuntimeConfiguration(listeners: [
       .init(name: "echo", addresses: addresses, port: tcp ? 0 : nil, unixSocketPath: unixPath)
     ])
@@ -140,14 +140,13 @@ final class EchoServer {
     statistics = .allocate(capacity: loops)
     statistics.initialize(repeating: LoopStatistics(), count: loops)
     try runtime.start(statistics: statistics) { [journal] _, loop in EchoDoor(loop, journal) }
+    port = runtime.endpoints.compactMap(\.port).first ?? 0
   }
 
   deinit {
     runtime.stop(graceMilliseconds: 0)
     statistics.deallocate()
   }
-
-  var port: UInt16 { runtime.endpoints.compactMap(\.port).first! }
 
   func client(receiveBufferBytes: Int32? = nil) throws -> TestClient {
     try TestClient(port: port, receiveBufferBytes: receiveBufferBytes)

@@ -13,7 +13,7 @@ import Testing
       for (index, client) in clients.enumerated() { try client.send("e\(round) to \(index)") }
       for (index, client) in clients.enumerated() { #expect(try client.receiveText() == "e\(round) to \(index)") }
     }
-    #expect(server.journal.opened.withLock(\.count) == 20)
+    #expect(server.journal.opened.withLock({ $0.count }) == 20)
     #expect(server.runtime.connectionCount == 20)
   }
 
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [100_000, 3_000_000, 40_000_000]) func `a large message survives`(_ size: Int) throws {
+  @Test(arguments: [100_000, 3_000_000, 10_000_000]) func `a large message survives`(_ size: Int) throws {
     let server = try EchoServer()
     let client = try server.client()
     let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
