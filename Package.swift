@@ -12,6 +12,7 @@ let package = Package(
     // C: a few inline lines each, used by one Swift target each.
     .target(name: "CIntrinsics"),
     .target(name: "CXXHash"),
+    .target(name: "CLongDouble"),
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
 
@@ -27,7 +28,8 @@ let package = Package(
 
     // L3: doors and shells.
     .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux"]),
-    .target(name: "NexusRedisDoor", dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService"]),
+    .target(
+      name: "NexusRedisDoor", dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CLongDouble"]),
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
 
@@ -59,6 +61,9 @@ let package = Package(
       name: "NexusHTTPDoorTests",
       dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTelemetry", "NexusHTTPDoor"]),
     .testTarget(name: "NexusTransportTests", dependencies: ["NexusTransport", "NexusService", "NexusModel"]),
+    .testTarget(
+      name: "NexusRedisDoorTests",
+      dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,0 +1,173 @@
+import NexusModel
+import NexusRESP
+import NexusService
+import NexusStore
+
+/// What the families that work on values share: room for writes, expiry of what is written, values changed in place.
+extension Call {
+  /// The longest value: Redis's `proto-max-bulk-len`.
+  static var longestValue: Int { 512 << 20 }
+
+  // MARK: Replies
+
+  mutating func replyTooLong() {
+    reply(error: "ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+  }
+
+  mutating func replyInvalidExpiry() {
+    reply(error: "ERR invalid expire time in '\(commandName)' command")
+  }
+
+  // MARK: Finding
+
+  /// True for a string and for no entry at all; otherwise replies WRONGTYPE.
+  @inline(__always)
+  mutating func isString(_ entry: Entry?) -> Bool {
+    guard let entry, entry.type != .string else { return true }
+    replyWrongType()
+    return false
+  }
+
+  /// Runs `body` under the key's lock with its live entry. Replies itself where that is not a string.
+  @inline(__always)
+  mutating func withString(_ key: Key, touch: Bool = true, _ body: (inout Call, Entry?) -> Void) {
+    let taken = store.lock(key, as: worker)
+    let entry = store.find(key, now: now, touch: touch)
+    if isString(entry) { body(&self, entry) }
+    store.unlock(key, taken)
+  }
+
+  /// The same for reading: counts the hit or the miss.
+  @inline(__always)
+  mutating func readString(_ index: Int, _ body: (inout Call, Entry?) -> Void) {
+    withString(key(index)) { call, entry in
+      call.countLookup(found: entry != nil)
+      body(&call, entry)
+    }
+  }
+
+  @inline(__always)
+  func countLookup(found: Bool) {
+    let figures = engine.node.statistics + engine.loop.index
+    if found { figures.pointee.keyspaceHits &+= 1 } else { figures.pointee.keyspaceMisses &+= 1 }
+  }
+
+  // MARK: Writing
+
+  /// False after replying that there was no room.
+  @inline(__always)
+  mutating func succeeded(_ outcome: WriteOutcome) -> Bool {
+    if outcome == .stored { return true }
+    replyOutOfMemory()
+    return false
+  }
+
+  /// What a value written without a TTL gets: the namespace's default, less a random share of at most its jitter.
+  func defaultExpiry() -> Expiry { defaultExpiry(in: session.namespace) }
+
+  func defaultExpiry(in namespace: NamespaceNumber) -> Expiry {
+    let lifetime = store.settings[Int(namespace)].defaultTTLMilliseconds
+    guard lifetime > 0 else { return .none }
+    let jitter = store.settings[Int(namespace)].ttlJitter
+    return TimeToLive.namespaceDefault.expiry(
+      defaultMilliseconds: lifetime, jitter: jitter, now: now, chance: jitter > 0 ? engine.chance() : 0)
+  }
+
+  /// Keeps the TTL that the entry has; a new entry gets the namespace's default.
+  func kept(_ entry: Entry?) -> Expiry { entry == nil ? defaultExpiry() : .keep }
+
+  /// Changes the string under a key in place, making it longer (or making it) where needed.
+  ///
+  /// `newLength` gets the present length, 0 where there is no entry, and answers the new one, never a smaller one; nil
+  /// where it has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length.
+  /// Answers false where a reply has been written.
+  mutating func edit(
+    _ key: Key, newLength: (inout Call, Entry?) -> Int?,
+    _ change: (inout Call, UnsafeMutableRawBufferPointer, Int) -> Void
+  ) -> Bool {
+    var admitted = 0
+    var needed = 0
+    while true {
+      if needed > admitted {
+        guard admit(needed) else { return false }
+        admitted = needed
+      }
+      let taken = store.lock(key, as: worker)
+      defer { store.unlock(key, taken) }
+      let entry = store.find(key, now: now)
+      guard isString(entry), let length = newLength(&self, entry) else { return false }
+      let former = entry?.value.count ?? 0
+      if let entry, length == former {
+        change(&self, entry.mutableValue, former)
+        store.changed(key)
+        return true
+      }
+      // How much room it takes is known only under the lock, and room is made outside of it: once more, then.
+      needed = length + key.count
+      if needed > admitted { continue }
+      return succeeded(store.resize(key, entry, to: length, kept(entry)) { change(&self, $0, former) })
+    }
+  }
+
+  // MARK: Many keys
+
+  /// Runs `body` for every key argument from `first` on. A window of keys at a time is hashed and fetched from memory
+  /// ahead, so that their cache misses overlap.
+  @inline(__always)
+  mutating func forEachKey(from first: Int, _ body: (inout Call, Key) -> Void) {
+    let window = 32
+    withUnsafeTemporaryAllocation(of: Key.self, capacity: window) { keys in
+      var start = first
+      while start < count {
+        let length = min(window, count - start)
+        for offset in 0..<length {
+          keys.initializeElement(at: offset, to: key(start + offset))
+          store.prefetchBucket(keys[offset])
+        }
+        for offset in 0..<length { store.prefetchEntry(keys[offset]) }
+        for offset in 0..<length { body(&self, keys[offset]) }
+        start += length
+      }
+    }
+  }
+
+  /// Runs `body` with the keys of the arguments from `first` on, every `step`th, all locked together.
+  mutating func withAllLocked(
+    from first: Int, step: Int = 1, _ body: (inout Call, UnsafeBufferPointer<Key>) -> Void
+  ) {
+    let total = (count - first + step - 1) / step
+    withUnsafeTemporaryAllocation(of: Key.self, capacity: total) { keys in
+      for offset in 0..<total {
+        keys.initializeElement(at: offset, to: key(first + offset * step))
+        store.prefetchBucket(keys[offset])
+      }
+      for offset in 0..<total { store.prefetchEntry(keys[offset]) }
+      withLocked(UnsafeBufferPointer(keys), body)
+    }
+  }
+
+  @inline(__always)
+  mutating func withLocked(
+    _ keys: UnsafeBufferPointer<Key>, _ body: (inout Call, UnsafeBufferPointer<Key>) -> Void
+  ) {
+    let stripes = store.lock(keys, as: worker)
+    body(&self, keys)
+    store.unlock(stripes)
+  }
+
+  mutating func withLocked(_ one: Key, _ other: Key, _ body: (inout Call) -> Void) {
+    withUnsafeTemporaryAllocation(of: Key.self, capacity: 2) { keys in
+      keys.initializeElement(at: 0, to: one)
+      keys.initializeElement(at: 1, to: other)
+      withLocked(UnsafeBufferPointer(keys)) { call, _ in body(&call) }
+    }
+  }
+
+  /// Bytes for the length of `body`, counted against the node's memory. Not initialised.
+  mutating func withScratch(_ byteCount: Int, _ body: (inout Call, UnsafeMutableRawBufferPointer) -> Void) {
+    let gauge = store.configuration.outside
+    gauge.add(byteCount)
+    withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 16) { body(&self, $0) }
+    gauge.subtract(byteCount)
+  }
+}
