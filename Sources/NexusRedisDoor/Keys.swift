@@ -1,3 +1,0 @@
-extension CommandTable {
-  static let keyCommands: [Command] = []
-}

@@ -1,0 +1,62 @@
+import NexusModel
+import NexusRESP
+import NexusStore
+
+/// The handlers of the commands on keys of any type; `CommandTable.keyCommands` declares them.
+enum Keys {}
+
+extension Keys {
+  /// DEL and UNLINK: a large value's memory goes back outside of the lock either way.
+  static func del(_ call: inout Call) {
+    var removed = 0
+    call.forEachKey(from: 1) { call, key in
+      let taken = call.store.lock(key, as: call.worker)
+      if let entry = call.store.find(key, now: call.now, touch: false) {
+        call.store.remove(key, entry)
+        removed += 1
+      }
+      call.store.unlock(key, taken)
+    }
+    call.reply(integer: removed)
+  }
+
+  static func exists(_ call: inout Call) { countPresent(&call, touch: false) }
+  static func touch(_ call: inout Call) { countPresent(&call, touch: true) }
+
+  /// A key named twice counts twice.
+  private static func countPresent(_ call: inout Call, touch: Bool) {
+    var present = 0
+    call.forEachKey(from: 1) { call, key in
+      let taken = call.store.lock(key, as: call.worker)
+      let found = call.store.find(key, now: call.now, touch: touch) != nil
+      call.store.unlock(key, taken)
+      call.countLookup(found: found)
+      if found { present += 1 }
+    }
+    call.reply(integer: present)
+  }
+
+  static func type(_ call: inout Call) {
+    let found = inspect(&call, 1) { $0.type }
+    call.reply(simple: found?.redisName ?? "none")
+  }
+
+  /// What `body` sees in the live entry under this argument, without that counting as a use; nil if there is none.
+  @inline(__always)
+  static func inspect<Result>(_ call: inout Call, _ index: Int, _ body: (Entry) -> Result) -> Result? {
+    let result = call.withKey(index) { call, key in
+      call.store.find(key, now: call.now, touch: false).map(body)
+    }
+    call.countLookup(found: result != nil)
+    return result
+  }
+}
+
+extension ValueType {
+  /// As TYPE answers it and SCAN filters by it.
+  var redisName: StaticString {
+    switch self {
+    case .string: "string"
+    }
+  }
+}
