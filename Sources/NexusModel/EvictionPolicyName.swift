@@ -1,5 +1,5 @@
 /// How a namespace chooses what leaves when its memory is full.
-public enum EvictionPolicyName: String, CaseIterable, Sendable {
+public enum EvictionPolicyName: String, CaseIterable, Sendable, BitwiseCopyable {
   /// Least recently used first.
   case lru
   /// S3-FIFO (Yang et al., SOSP 2023), its small queue tuned online by sampled shadow caches. The default.
