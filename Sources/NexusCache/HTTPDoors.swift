@@ -16,7 +16,6 @@ final class HTTPDoors {
     var configuration = HTTPConfiguration()
     configuration.address = address.numeric
     configuration.port = UInt16(settings.httpPort)
-    configuration.bodyLimitBytes = settings.httpMaxBodyBytes
     configuration.connectionLimit = settings.maxClients
     if let reason = PortProbe.whyTaken(address, port: settings.httpPort) {
       if address.isOptional { return nil }

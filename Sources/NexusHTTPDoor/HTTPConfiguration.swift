@@ -1,4 +1,5 @@
-/// What an operator sets for the HTTP door.
+/// How an HTTP door is opened. What may change while it runs (`http-max-body`, `max-value-size`, `password`) it reads
+/// from the node's settings.
 public struct HTTPConfiguration: Sendable {
   /// A numeric address: IPv4 or IPv6.
   public var address: String = "127.0.0.1"
@@ -6,8 +7,6 @@ public struct HTTPConfiguration: Sendable {
   public var port: UInt16 = 8080
   /// As replies name this node.
   public var nodeName: String = "1"
-  /// Bytes of one request's body; longer ones are refused with 413.
-  public var bodyLimitBytes: Int = 64 << 20
   /// Bytes of all the replies of one loop that wait for their readers; past it, replies above 1 MB are refused with 503.
   public var pendingRepliesLimitBytes: Int = 256 << 20
   /// Connections of one loop; more wait in the kernel's queue.

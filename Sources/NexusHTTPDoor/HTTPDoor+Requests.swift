@@ -60,7 +60,7 @@ extension HTTPDoor {
     if let problem = responder.refusal(of: head) {
       // A reply now ends the connection under the client's hands while it still sends. Where it asked first, or where
       // far too much would come, that is right; otherwise its body is read to the end so that it sees the reply.
-      let tooMuch = (head.contentLength ?? 0) / 2 > configuration.bodyLimitBytes
+      let tooMuch = (head.contentLength ?? 0) / 2 > responder.bodyLimitBytes
       if head.asksBeforeSending || tooMuch { return send(refused(problem), exchange, connection) }
       exchange.pointee.phase = .discarding(problem)
       return .YES
@@ -79,7 +79,7 @@ extension HTTPDoor {
     }
     exchange.pointee.discardedBytes += piece.count
     // Without end, or of no announced length: hanging up is the only answer left.
-    return exchange.pointee.discardedBytes > 2 * configuration.bodyLimitBytes ? .NO : .YES
+    return exchange.pointee.discardedBytes > 2 * responder.bodyLimitBytes ? .NO : .YES
   }
 
   /// Grows the buffer by doubling, never ahead of what arrives by more than that; and makes room for it in the node's
@@ -88,7 +88,7 @@ extension HTTPDoor {
     var buffer = exchange.pointee.upload ?? OutputBuffer(capacity: 0)
     defer { exchange.pointee.upload = buffer }
     let needed = buffer.count + piece.count
-    if needed > configuration.bodyLimitBytes { return .bodyTooLarge(limitBytes: configuration.bodyLimitBytes) }
+    if needed > responder.bodyLimitBytes { return .bodyTooLarge(limitBytes: responder.bodyLimitBytes) }
     if needed > buffer.capacity {
       var capacity = max(needed, 2 * buffer.capacity)
       if let announced = exchange.pointee.announced { capacity = max(needed, min(capacity, announced)) }
@@ -143,8 +143,11 @@ extension HTTPDoor {
     }
     defer { MHD_destroy_response(response) }
     MHD_add_response_header(response, "Content-Type", reply.contentType.text)
-    if reply.status == 401 { MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"nexuscache\"") }
-    if let allow = reply.allow { MHD_add_response_header(response, "Allow", allow) }
+    switch reply.header {
+    case .allow(let methods): MHD_add_response_header(response, "Allow", methods)
+    case .authenticate: MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"nexuscache\"")
+    case nil: break
+    }
     return MHD_queue_response(connection, UInt32(reply.status), response)
   }
 

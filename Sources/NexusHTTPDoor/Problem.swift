@@ -5,8 +5,13 @@ struct Problem: Error, Equatable {
   let code: String
   /// For people: one sentence.
   let message: String
-  /// The methods that the path accepts, where the method was wrong.
-  var allow: String?
+  /// A header that goes with it: the methods that the path accepts, or how to say the password.
+  var header: Header?
+
+  enum Header: Equatable {
+    case allow(String)
+    case authenticate
+  }
 
   static func unknownPath() -> Problem {
     Problem(status: 404, code: "unknown_path", message: "There is nothing at this path; GET / lists what there is.")
@@ -14,10 +19,12 @@ struct Problem: Error, Equatable {
   static func unauthorized() -> Problem {
     Problem(
       status: 401, code: "unauthorized",
-      message: "This node asks for its password: send it as Authorization: Bearer PASSWORD, or as Basic with any user.")
+      message: "This node asks for its password: send it as Authorization: Bearer PASSWORD, or as Basic with any user.",
+      header: .authenticate)
   }
   static func wrongMethod(_ path: String, allowed: String) -> Problem {
-    Problem(status: 405, code: "method_not_allowed", message: "\(path) accepts \(allowed).", allow: allowed)
+    Problem(
+      status: 405, code: "method_not_allowed", message: "\(path) accepts \(allowed).", header: .allow(allowed))
   }
   static func badEncoding(_ part: String) -> Problem {
     Problem(
@@ -50,7 +57,13 @@ struct Problem: Error, Equatable {
   static func bodyTooLarge(limitBytes: Int) -> Problem {
     Problem(
       status: 413, code: "body_too_large",
-      message: "The body is longer than \(limitBytes) bytes, the limit of this node for one HTTP request.")
+      message:
+        "The body is longer than \(limitBytes) bytes, the limit of this node for one HTTP request (http-max-body).")
+  }
+  static func valueTooLarge(limitBytes: Int) -> Problem {
+    Problem(
+      status: 413, code: "value_too_large",
+      message: "The value is longer than \(limitBytes) bytes, the limit of this node (max-value-size).")
   }
   static func outOfMemory() -> Problem {
     Problem(

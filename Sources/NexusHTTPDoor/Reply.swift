@@ -16,8 +16,7 @@ struct Reply {
   var status: UInt16 = 200
   var contentType: ContentType = .json
   var body: Body
-  /// The Allow header of a 405.
-  var allow: String?
+  var header: Problem.Header?
 
   var bytes: UnsafeRawBufferPointer {
     switch body {
@@ -48,6 +47,6 @@ struct Reply {
     out.append("}}")
     status = problem.status
     body = .owned(out)
-    allow = problem.allow
+    header = problem.header
   }
 }

@@ -40,9 +40,9 @@ struct RequestHead {
   var hasUnknownParameter = false
   var acceptsBytes = false
   var sendsBytes = false
-  var authorization: UnsafeRawBufferPointer?
   /// Bytes; nil without a Content-Length header (no body, or a chunked one).
   var contentLength: Int?
+  var authorization: UnsafeRawBufferPointer?
   /// Waits for "100 Continue" before it sends its body.
   var asksBeforeSending = false
 

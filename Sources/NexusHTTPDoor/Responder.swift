@@ -56,11 +56,14 @@ final class Responder {
     keyspace.statistics.pointee.httpReplies[min(5, Int(reply.status / 100))] &+= 1
   }
 
+  /// Bytes of one request's body.
+  var bodyLimitBytes: Int { node.settings.httpMaxBodyBytes }
+
   /// What can be said before the body is read: nil to go on reading.
   func refusal(of head: RequestHead) -> Problem? {
     do throws(Problem) { try authorize(head, for: nil) } catch { return error }
-    if let length = head.contentLength, length > configuration.bodyLimitBytes {
-      return .bodyTooLarge(limitBytes: configuration.bodyLimitBytes)
+    if let length = head.contentLength, length > bodyLimitBytes {
+      return .bodyTooLarge(limitBytes: bodyLimitBytes)
     }
     return nil
   }
@@ -169,6 +172,7 @@ final class Responder {
       value = stored.value
       if stored.ttl != .namespaceDefault { life = stored.ttl }
     }
+    if value.count > node.settings.maxValueBytes { throw .valueTooLarge(limitBytes: node.settings.maxValueBytes) }
     let key = try decode(UnsafeRawBufferPointer(rebasing: head.path[range]), "key")
     let outcome = keyspace.set(key, to: value, in: namespace, for: life, now: now)
     // The keyspace has counted this error.

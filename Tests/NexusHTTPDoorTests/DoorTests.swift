@@ -93,23 +93,23 @@ private func usleepBriefly() { usleep(1000) }
   }
 
   @Test func aBodyOverTheLimitIsRefusedAndTheConnectionSurvives() throws {
-    let server = try TestServer { $0.bodyLimitBytes = 1000 }
+    let server = try TestServer(settings: ["http-max-body": "2000"])
     defer { server.stop() }
     let client = server.connect()
     client.send(
-      "PUT /api/cache/k\nContent-Type: application/octet-stream", body: [UInt8](repeating: 1, count: 1001))
+      "PUT /api/cache/k\nContent-Type: application/octet-stream", body: [UInt8](repeating: 1, count: 2001))
     let refused = client.reply()
     #expect(refused.status == 413)
     #expect(refused.text.contains("\"code\":\"body_too_large\""))
-    #expect(refused.text.contains("1000 bytes"))
+    #expect(refused.text.contains("2000 bytes"))
     client.send(
-      "PUT /api/cache/k\nContent-Type: application/octet-stream", body: [UInt8](repeating: 1, count: 1000))
+      "PUT /api/cache/k\nContent-Type: application/octet-stream", body: [UInt8](repeating: 1, count: 2000))
     #expect(client.reply().status == 200)
     client.close()
   }
 
   @Test func aClientThatAsksFirstIsRefusedBeforeItSends() throws {
-    let server = try TestServer { $0.bodyLimitBytes = 1000 }
+    let server = try TestServer(settings: ["http-max-body": "2000"])
     defer { server.stop() }
     let client = server.connect()
     client.send(
@@ -119,17 +119,17 @@ private func usleepBriefly() { usleep(1000) }
   }
 
   @Test func chunksBeyondTheLimitAreRefusedAndThoseWithoutEndCutOff() throws {
-    let server = try TestServer { $0.bodyLimitBytes = 1000 }
+    let server = try TestServer(settings: ["http-max-body": "2000"])
     defer { server.stop() }
     let head =
       "PUT /api/cache/k HTTP/1.1\r\nHost: t\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     let chunk = "100\r\n" + String(repeating: "x", count: 256) + "\r\n"
     let patient = server.connect()
-    patient.send(head + String(repeating: chunk, count: 5) + "0\r\n\r\n", raw: true)
+    patient.send(head + String(repeating: chunk, count: 10) + "0\r\n\r\n", raw: true)
     #expect(patient.reply().status == 413)
     patient.close()
     let endless = server.connect()
-    endless.send(head + String(repeating: chunk, count: 100), raw: true)
+    endless.send(head + String(repeating: chunk, count: 200), raw: true)
     #expect(endless.reply().status == 0)
     #expect(endless.isAtEnd)
     endless.close()

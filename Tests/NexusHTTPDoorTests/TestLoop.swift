@@ -35,12 +35,14 @@ final class TestServer: @unchecked Sendable {
   private var thread = pthread_t()
 
   init(
-    store: StoreConfiguration = StoreConfiguration(), _ change: (inout HTTPConfiguration) -> Void = { _ in }
+    store: StoreConfiguration = StoreConfiguration(), settings: [String: String] = [:],
+    _ change: (inout HTTPConfiguration) -> Void = { _ in }
   ) throws {
     node = testNode(store)
     var configuration = HTTPConfiguration()
     configuration.port = 0
     change(&configuration)
+    for (name, text) in settings { try node.settings.configure(name, to: text, from: .flag) }
     door = try HTTPDoor(node: node, loop: loop, configuration: configuration)
     let context = Unmanaged.passUnretained(self).toOpaque()
     pthread_create(
