@@ -76,9 +76,7 @@ public final class NexusCacheServer {
     let redis = RedisDoor(node: node)
     do throws(TransportError) {
       try runtime.start(statistics: node.statistics) { [node] listener, loop -> any StreamDoor in
-        if listener == Listeners.redis, let door = Engine(door: redis, loop: loop) as AnyObject as? any StreamDoor {
-          return door
-        }
+        if listener == Listeners.redis { return redis.makeEngine(loop) }
         return Maintenance(node.store, loop.index)
       }
     } catch { throw StartFailure(error.description) }

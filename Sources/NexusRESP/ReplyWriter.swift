@@ -33,12 +33,28 @@ extension OutputBuffer {
   /// An error whose text may quote what a client sent: line ends in it become spaces, so that they cannot forge
   /// another reply.
   public mutating func writeError(_ text: String) {
+    var text = text
+    text.withUTF8 { writeError(bytes: UnsafeRawBufferPointer($0)) }
+  }
+
+  /// The same for a text that may not be UTF-8.
+  public mutating func writeError(bytes: UnsafeRawBufferPointer) {
     append(byte: UInt8(ascii: "-"))
     let start = count
-    append(text)
+    append(bytes)
     for offset in start..<count {
       let byte = base.load(fromByteOffset: offset, as: UInt8.self)
       if byte == 0x0D || byte == 0x0A { base.storeBytes(of: 0x20, toByteOffset: offset, as: UInt8.self) }
+    }
+    writeLineEnd()
+  }
+
+  public mutating func writeProtocolError(_ error: ProtocolError) {
+    append("-ERR Protocol error: ")
+    append(error.text)
+    if case .expectedDollar(let got) = error {
+      append(byte: got == 0x0D || got == 0x0A ? 0x20 : got)
+      append(byte: UInt8(ascii: "'"))
     }
     writeLineEnd()
   }

@@ -20,6 +20,9 @@ public struct Call {
   public var version: Int
   /// The command's place in the table.
   public let commandIndex: Int
+  /// The first key, where the batch has hashed it already.
+  var preparedKey: Key?
+  var preparedKeyIndex = 0
 
   init(
     arguments: UnsafeMutablePointer<Argument>, count: Int, session: Session, engine: Engine, out: OutputBuffer,
@@ -41,7 +44,10 @@ public struct Call {
   public var door: RedisDoor { engine.door }
   public subscript(index: Int) -> UnsafeRawBufferPointer { arguments[index].bytes }
   /// The argument as a key of the session's namespace.
-  public func key(_ index: Int) -> Key { store.key(arguments[index].bytes, in: session.namespace) }
+  public func key(_ index: Int) -> Key {
+    if index == preparedKeyIndex, let key = preparedKey, key.namespace == session.namespace { return key }
+    return store.key(arguments[index].bytes, in: session.namespace)
+  }
   /// The argument as a string; bytes that are not UTF-8 are replaced.
   public func text(_ index: Int) -> String { String(decoding: arguments[index].bytes, as: UTF8.self) }
 
@@ -63,6 +69,15 @@ public struct Call {
   public mutating func requireInteger(_ index: Int) -> Int? {
     if let value = integer(index) { return value }
     replyNotAnInteger()
+    return nil
+  }
+
+  /// The same for a number that must also lie in a range.
+  public mutating func requireInteger(_ index: Int, in range: ClosedRange<Int>) -> Int? {
+    guard let value = requireInteger(index) else { return nil }
+    if range.contains(value) { return value }
+    reply(
+      error: "ERR value is out of range, value must between \(range.lowerBound) and \(range.upperBound)")
     return nil
   }
 

@@ -23,6 +23,50 @@ public final class CommandTable: @unchecked Sendable {
     let parent: Int
     /// Position of the first key where it is fixed, otherwise 0: prefetched ahead of execution.
     let firstKey: Int
+    let arity: Int
+    let flags: Command.Flags
+    let traits: Traits
+
+    init(_ command: Command, firstSubcommand: Int, parent: Int) {
+      self.command = command
+      self.name = command.name
+      self.firstSubcommand = firstSubcommand
+      self.subcommandCount = command.subcommands.count
+      self.parent = parent
+      if case .range(let first, _, _) = command.keys { firstKey = first } else { firstKey = 0 }
+      arity = command.arity
+      flags = command.flags
+      traits = Traits(command.name)
+    }
+  }
+
+  /// What the dispatcher knows of single commands beyond their flags.
+  struct Traits: OptionSet {
+    let rawValue: UInt8
+    /// Runs between MULTI and EXEC instead of being queued.
+    static let transactionControl = Traits(rawValue: 1 << 0)
+    static let allowedWhileSubscribed = Traits(rawValue: 1 << 1)
+    /// Asks about the clients of all loops.
+    static let needsCensus = Traits(rawValue: 1 << 2)
+    /// Held back by CLIENT PAUSE WRITE like a write.
+    static let publishes = Traits(rawValue: 1 << 3)
+    static let executes = Traits(rawValue: 1 << 4)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(_ name: String) {
+      self = []
+      switch name {
+      case "multi", "discard", "watch": insert(.transactionControl)
+      case "exec": formUnion([.transactionControl, .executes])
+      case "quit", "reset": formUnion([.transactionControl, .allowedWhileSubscribed])
+      case "ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe":
+        insert(.allowedWhileSubscribed)
+      case "client|list", "client|kill": insert(.needsCensus)
+      case "publish", "spublish": insert(.publishes)
+      default: break
+      }
+    }
   }
 
   /// Open addressing over lower-case names of top-level commands.
@@ -50,24 +94,13 @@ public final class CommandTable: @unchecked Sendable {
     buckets.initialize(repeating: Bucket(), count: capacity)
     var next = commands.count
     for (index, command) in commands.enumerated() {
-      (slots + index).initialize(
-        to: Slot(
-          command: command, name: command.name, firstSubcommand: next, subcommandCount: command.subcommands.count,
-          parent: -1, firstKey: Self.firstKey(of: command)))
+      (slots + index).initialize(to: Slot(command, firstSubcommand: next, parent: -1))
       for subcommand in command.subcommands {
-        (slots + next).initialize(
-          to: Slot(
-            command: subcommand, name: subcommand.name, firstSubcommand: 0, subcommandCount: 0, parent: index,
-            firstKey: Self.firstKey(of: subcommand)))
+        (slots + next).initialize(to: Slot(subcommand, firstSubcommand: 0, parent: index))
         next += 1
       }
       insert(command.name, index)
     }
-  }
-
-  private static func firstKey(of command: Command) -> Int {
-    if case .range(let first, _, _) = command.keys { return first }
-    return 0
   }
 
   private func insert(_ name: String, _ index: Int) {
@@ -112,6 +145,16 @@ public final class CommandTable: @unchecked Sendable {
     }
     return nil
   }
+
+  /// The index of the command that a request means: -1 for none, and below -1 for an unknown subcommand of a command
+  /// that is known (`parent(ofUnresolved:)`).
+  func resolve(_ arguments: UnsafeMutablePointer<Argument>, _ count: Int) -> Int {
+    guard let index = index(of: arguments[0].bytes) else { return -1 }
+    guard slots[index].subcommandCount > 0, count > 1 else { return index }
+    return self.index(ofSubcommand: arguments[1].bytes, of: index) ?? -2 - index
+  }
+
+  static func parent(ofUnresolved code: Int) -> Int? { code <= -2 ? -2 - code : nil }
 
   /// The command, or subcommand, at an index.
   public func command(at index: Int) -> Command { slots[index].command }

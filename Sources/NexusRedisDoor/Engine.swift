@@ -4,25 +4,105 @@ import NexusService
 import NexusStore
 
 /// The Redis door of one event loop: parses what arrives, finds the command, runs it, writes the reply.
-public final class Engine {
+///
+/// Belongs to its loop's thread; other threads reach it through `post`.
+public final class Engine: StreamDoor, @unchecked Sendable {
   public let door: RedisDoor
   public let store: Store
-  public unowned let loop: any EventLoop
+  public unowned(unsafe) let loop: any EventLoop
   public let worker: Worker
+  /// Invariant: this loop's element of `node.statistics`; the node outlives its loops.
+  let statistics: UnsafeMutablePointer<LoopStatistics>
+  let counters: CommandCounters
+
   /// True while EXEC runs: the stripes of its keys are held.
   var isExecuting = false
+  /// The requests of a batch. Invariant: room for `batchLimit`; nothing of it outlives a batch.
+  let requests: UnsafeMutablePointer<Request>
+  static let batchLimit = 64
+  var arena = ArgumentArena()
+  var parser = RequestParser()
+  let literals: LiteralCommands
 
-  public init(door: RedisDoor, loop: any EventLoop) {
+  /// Every session of this loop, by its client id.
+  var sessions: [UInt64: Session] = [:]
+  /// Sessions held back by CLIENT PAUSE.
+  var paused: [UInt64] = []
+  var monitors: [Session] = []
+  /// Who on this loop listens to what.
+  var subscribers = Subscribers()
+  /// Messages are put together here.
+  var messageBuffer = OutputBuffer(capacity: 4096)
+
+  init(door: RedisDoor, loop: any EventLoop) {
     self.door = door
     self.store = door.node.store
     self.loop = loop
     self.worker = Node.worker(ofLoop: loop.index)
+    statistics = door.node.statistics + loop.index
+    counters = door.diagnostics.counters(ofLoop: loop.index)
+    requests = .allocate(capacity: Self.batchLimit)
+    literals = LiteralCommands(door.commands)
+  }
+
+  deinit {
+    requests.deallocate()
+    arena.deallocate()
+    parser.deallocate()
+    messageBuffer.deallocate()
   }
 
   public var node: Node { door.node }
 
+  func post(_ work: @escaping @Sendable () -> Void) { loop.post(work) }
+
   func noteError(_ text: String) {
-    node.statistics[loop.index].errorReplies &+= 1
+    statistics.pointee.errorReplies &+= 1
     door.diagnostics.noteError(text, loop: loop.index)
+  }
+
+  // MARK: StreamDoor
+
+  public func open(
+    _ id: ConnectionID, _ peer: PeerAddress, farewell: inout OutputBuffer
+  ) -> UnsafeMutableRawPointer? {
+    let session = Session(id: door.nextClientID(), connection: id, peer: peer, now: loop.now)
+    session.set(.unauthenticated, !node.settings.password.isEmpty)
+    sessions[session.id] = session
+    return Unmanaged.passRetained(session).toOpaque()
+  }
+
+  public func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason) {
+    let session = Unmanaged<Session>.fromOpaque(session).takeRetainedValue()
+    forget(session)
+    sessions[session.id] = nil
+  }
+
+  public func turnEnded(now: UnixMilliseconds) -> Bool {
+    door.diagnostics.turnEnded(now: now)
+    return false
+  }
+
+  /// Lets go of everything that others hold about the session: watches, subscriptions, MONITOR.
+  func forget(_ session: Session) {
+    stopMonitoring(session)
+    guard let extras = session.extras else { return }
+    unwatch(session)
+    extras.transaction = nil
+    if extras.subscriptionCount > 0 { unsubscribeFromEverything(session) }
+  }
+}
+
+/// Where GET and SET stand in the table, so that the shortest way counts them too. -1: not there.
+struct LiteralCommands {
+  let get: Int
+  let set: Int
+
+  init(_ table: CommandTable) {
+    func index(_ name: StaticString) -> Int {
+      table.index(of: UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)) ?? -1
+    }
+    get = index("get")
+    set = index("set")
   }
 }

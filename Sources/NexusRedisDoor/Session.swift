@@ -1,24 +1,90 @@
 import NexusModel
+import NexusRESP
 import NexusService
 
 /// One client connection, as the Redis door sees it.
 ///
 /// Lives on its loop's thread. What few clients use is in `extras`, so that an idle connection stays small.
 public final class Session {
+  /// What keeps a request from the shortest way through the engine.
+  struct Obstacles: OptionSet {
+    let rawValue: UInt8
+    static let unauthenticated = Obstacles(rawValue: 1 << 0)
+    /// Between MULTI and EXEC.
+    static let transaction = Obstacles(rawValue: 1 << 1)
+    static let subscribed = Obstacles(rawValue: 1 << 2)
+    static let repliesOff = Obstacles(rawValue: 1 << 3)
+    /// Reads leave the eviction policy's counters alone (CLIENT NO-TOUCH).
+    static let noTouch = Obstacles(rawValue: 1 << 4)
+    static let monitor = Obstacles(rawValue: 1 << 5)
+    /// The connection ends when the reply has been sent.
+    static let closing = Obstacles(rawValue: 1 << 6)
+  }
+
+  /// CLIENT REPLY.
+  enum ReplyMode: UInt8 { case on, off, skipNext, skipping }
+
   /// As CLIENT ID shows it: rising over the whole node.
   public let id: UInt64
   public let connection: ConnectionID
   public let peer: PeerAddress
-  /// The selected database's namespace number.
-  public var namespace: NamespaceNumber = 0
+  public let createdAt: UnixMilliseconds
+  /// When a request last arrived.
+  public internal(set) var activeAt: UnixMilliseconds
+  /// The selected database's namespace number: read anew before each batch and after each command that may change it.
+  public internal(set) var namespace: NamespaceNumber = 0
   /// The selected database, 0...15.
-  public var database: Int = 0
+  public internal(set) var database: Int = 0
   /// 2 or 3.
-  public var protocolVersion: Int = 2
+  public internal(set) var protocolVersion: Int = 2
+  var obstacles: Obstacles = []
+  var replyMode: ReplyMode = .on
+  /// CLIENT NO-EVICT.
+  var isProtected = false
+  /// The index of the last command, -1 before the first.
+  var lastCommand: Int32 = -1
+  var progress = ParseProgress()
+  var extras: SessionExtras?
 
-  init(id: UInt64, connection: ConnectionID, peer: PeerAddress) {
+  init(id: UInt64, connection: ConnectionID, peer: PeerAddress, now: UnixMilliseconds = 0) {
     self.id = id
     self.connection = connection
     self.peer = peer
+    createdAt = now
+    activeAt = now
   }
+
+  /// The extras, made when first asked for.
+  var more: SessionExtras {
+    if let extras { return extras }
+    let made = SessionExtras()
+    extras = made
+    return made
+  }
+
+  /// CLIENT GETNAME; empty if none was set.
+  public var name: String { extras?.name ?? "" }
+  /// False while CLIENT NO-TOUCH is on: pass it to `Store.find`.
+  public var touches: Bool { !obstacles.contains(.noTouch) }
+  var isAuthenticated: Bool { !obstacles.contains(.unauthenticated) }
+
+  func set(_ obstacle: Obstacles, _ on: Bool) {
+    if on { obstacles.insert(obstacle) } else { obstacles.remove(obstacle) }
+  }
+}
+
+/// What a session carries once it uses more than plain commands.
+final class SessionExtras {
+  var name = ""
+  var libraryName = ""
+  var libraryVersion = ""
+  var transaction: Transaction?
+  var watch: Watch?
+  var channels: Set<[UInt8]> = []
+  var patterns: Set<[UInt8]> = []
+  var shardChannels: Set<[UInt8]> = []
+  /// Every client's card, gathered for the command that the session waits to run.
+  var census: Census?
+
+  var subscriptionCount: Int { channels.count + patterns.count + shardChannels.count }
 }

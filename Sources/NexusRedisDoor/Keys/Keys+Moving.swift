@@ -39,7 +39,7 @@ extension Keys {
       }
       index += 1
     }
-    let target = call.store.key(call[2], in: NamespaceNumber(database))
+    let target = call.store.key(call[2], in: call.door.databases.namespace(of: database))
     if target.namespace == call.session.namespace && call[1].elementsEqual(call[2]) { return replySame(&call) }
     reply(&call, relocate(&call, from: call.key(1), to: target, replacing: replacing, removing: false))
   }
@@ -47,7 +47,7 @@ extension Keys {
   static func move(_ call: inout Call) {
     guard let database = requireDatabase(&call, 2) else { return }
     if database == call.session.database { return replySame(&call) }
-    let target = call.store.key(call[1], in: NamespaceNumber(database))
+    let target = call.store.key(call[1], in: call.door.databases.namespace(of: database))
     reply(&call, relocate(&call, from: call.key(1), to: target, replacing: false, removing: true))
   }
 

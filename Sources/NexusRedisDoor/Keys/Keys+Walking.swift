@@ -78,14 +78,19 @@ extension Keys {
 
   static func flushdb(_ call: inout Call) {
     guard acceptsFlushOption(&call) else { return }
-    call.store.flush(call.session.namespace, as: call.worker)
+    flush(call, call.session.namespace)
     call.replyOK()
   }
 
   static func flushall(_ call: inout Call) {
     guard acceptsFlushOption(&call) else { return }
-    for namespace in 0..<16 { call.store.flush(NamespaceNumber(namespace), as: call.worker) }
+    for namespace in 0..<16 { flush(call, NamespaceNumber(namespace)) }
     call.replyOK()
+  }
+
+  private static func flush(_ call: Call, _ namespace: NamespaceNumber) {
+    call.door.watches.willFlush(namespace, as: call.worker, now: call.now)
+    call.store.flush(namespace, as: call.worker)
   }
 
   /// SYNC and ASYNC mean the same: the namespace is empty at once, its memory returns in the background.

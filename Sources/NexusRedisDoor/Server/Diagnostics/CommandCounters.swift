@@ -39,6 +39,15 @@ public struct CommandCounters: @unchecked Sendable {
     }
   }
 
+  /// So many calls ran, each of them this long.
+  @inline(__always) public func record(_ command: Int, nanoseconds: UInt64, calls: UInt64) {
+    let row = rows + command
+    row.pointee.calls &+= calls &- 1
+    row.pointee.nanoseconds &+= nanoseconds &* (calls &- 1)
+    row.pointee.histogram?.record(nanoseconds: nanoseconds, calls: calls &- 1)
+    record(command, nanoseconds: nanoseconds)
+  }
+
   @inline(never) private func start(_ row: UnsafeMutablePointer<Row>, _ nanoseconds: UInt64) {
     let histogram = LatencyHistogram()
     histogram.record(nanoseconds: nanoseconds)

@@ -15,7 +15,7 @@ struct LatencyHistogram {
 
   func deallocate() { counts.deallocate() }
 
-  func record(nanoseconds: UInt64) { counts[Self.bucket(of: nanoseconds)] &+= 1 }
+  func record(nanoseconds: UInt64, calls: UInt64 = 1) { counts[Self.bucket(of: nanoseconds)] &+= calls }
 
   static func bucket(of nanoseconds: UInt64) -> Int {
     let units = nanoseconds &>> unitShift

@@ -1,0 +1,37 @@
+import NexusModel
+import Synchronization
+
+/// Which namespace stands behind each of the 16 database numbers of the Redis door. Shared by all loops; SWAPDB
+/// exchanges two numbers at once for everybody.
+///
+/// Sixteen numbers of four bits in one word, so that a reader never sees half an exchange.
+public final class Databases: Sendable {
+  public static let count = 16
+
+  private let packed = Atomic<UInt64>(0xFEDC_BA98_7654_3210)
+
+  public init() {}
+
+  /// `database` is 0...15.
+  @inlinable public func namespace(of database: Int) -> NamespaceNumber {
+    NamespaceNumber(truncatingIfNeeded: (word &>> UInt64(database &* 4)) & 0xF)
+  }
+
+  /// The database that shows this namespace.
+  public func database(of namespace: NamespaceNumber) -> Int? {
+    (0..<Self.count).first { self.namespace(of: $0) == namespace }
+  }
+
+  public func swap(_ first: Int, _ second: Int) {
+    var old = packed.load(ordering: .relaxed)
+    while true {
+      let difference = ((old >> UInt64(first * 4)) ^ (old >> UInt64(second * 4))) & 0xF
+      let new = old ^ (difference << UInt64(first * 4)) ^ (first == second ? 0 : difference << UInt64(second * 4))
+      let outcome = packed.compareExchange(expected: old, desired: new, ordering: .acquiringAndReleasing)
+      if outcome.exchanged { return }
+      old = outcome.original
+    }
+  }
+
+  @usableFromInline var word: UInt64 { packed.load(ordering: .relaxed) }
+}
