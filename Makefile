@@ -7,7 +7,7 @@ SOURCES := Sources Tests Package.swift
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-asan test-tsan lint format docs clean
+.PHONY: help run build bench bench-quick test test-asan test-tsan lint format docs clean
 
 help: ## this list
 	@echo "NexusCache: targets of this Makefile"
@@ -36,6 +36,14 @@ test-tsan: ## the tests under the thread sanitizer
 	@scripts/setup build test
 	@scripts/venv
 	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+
+bench: build ## everything measured beside Redis, memcached and nginx (about 25 minutes; TRACES=DIR adds miss ratios)
+	@scripts/setup bench
+	bench/run
+
+bench-quick: build ## the same, smaller and noisier (about 2 minutes)
+	@scripts/setup bench
+	bench/run --quick
 
 lint: ## formatting, strictly
 	swift format lint --strict --recursive --parallel $(SOURCES)

@@ -1,10 +1,10 @@
 import Glibc
 
 /// The clocks of the generator, in nanoseconds.
-enum Clock {
-  @inline(__always) static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
+public enum Clock {
+  @inline(__always) public static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
   /// CPU time of the calling thread.
-  @inline(__always) static func threadCPU() -> UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
+  @inline(__always) public static func threadCPU() -> UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
 
   @inline(__always) private static func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()

@@ -2,8 +2,8 @@
 ///
 /// Four digits are copied at a time from a table, and only as many groups as the largest number needs: the rest of
 /// the key stays as the request's template has it.
-struct KeyFormat {
-  let size: Int
+public struct KeyFormat {
+  public let size: Int
   private let prefix: Int
   private let groups: Int
   private let looseDigits: Int
@@ -14,7 +14,7 @@ struct KeyFormat {
   static func digitCount(_ largest: UInt64) -> Int { String(largest).utf8.count }
 
   /// `size` must hold at least the digits of `largest`.
-  init(size: Int, largest: UInt64) {
+  public init(size: Int, largest: UInt64) {
     self.size = size
     let needed = Self.digitCount(largest)
     prefix = size >= needed + 4 ? 4 : 0
@@ -26,14 +26,14 @@ struct KeyFormat {
   }
 
   /// The key of number 0: what `patch` changes.
-  func blank() -> [UInt8] {
+  public func blank() -> [UInt8] {
     var bytes = [UInt8](repeating: UInt8(ascii: "0"), count: size)
     if prefix > 0 { bytes.replaceSubrange(0..<4, with: Array("key:".utf8)) }
     return bytes
   }
 
   /// Writes the number over the last digits of the blank or earlier key at `key`, which has `size` bytes.
-  @inline(__always) func patch(_ key: UnsafeMutableRawPointer, _ number: UInt64) {
+  @inline(__always) public func patch(_ key: UnsafeMutableRawPointer, _ number: UInt64) {
     var rest = number
     var at = key + size
     for _ in 0..<groups {

@@ -1,12 +1,12 @@
 /// Numbers as people write them on a command line.
-enum Quantities {
+public enum Quantities {
   /// `10`, `100k`, `1.5m`, `2g`: decimal multiples, for counts and rates.
-  static func count(_ text: String) -> Double? {
+  public static func count(_ text: String) -> Double? {
     scaled(text, ["k": 1e3, "m": 1e6, "g": 1e9, "": 1])
   }
 
   /// `32`, `32b`, `4kb`, `1mb`: binary multiples.
-  static func bytes(_ text: String) -> Int? {
+  public static func bytes(_ text: String) -> Int? {
     let multiples: [String: Double] = [
       "": 1, "b": 1, "k": 1024, "kb": 1024, "m": 1_048_576, "mb": 1_048_576, "g": 1_073_741_824, "gb": 1_073_741_824,
     ]

@@ -50,6 +50,9 @@ struct Report {
   }
 
   private var title: String {
+    if let path = workload.tracePath {
+      return "\(workload.endpoint) (\(workload.wire.rawValue)), look-aside replay of \(path)"
+    }
     let values = workload.valueSizes
     let sizes = values.count == 1 ? "\(values.lowerBound)" : "\(values.lowerBound)-\(values.upperBound)"
     var parts = ["\(workload.endpoint) (\(workload.wire.rawValue))", workload.operation.rawValue]

@@ -25,7 +25,12 @@ public func runBench(arguments: [String]) -> Int32 {
         print("loaded \(result.operations.grouped) keys in \(result.seconds.fixed(2)) s")
       }
     }
-    let result = try LoadRun(workload).perform()
+    let result: RunResult
+    if let path = workload.tracePath {
+      result = try TraceReplay.perform(workload, path: path)
+    } else {
+      result = try LoadRun(workload).perform()
+    }
     let report = Report(workload: workload, result: result)
     print(workload.json ? report.json : report.text, terminator: "")
     return result.counts.errors == 0 ? 0 : 1

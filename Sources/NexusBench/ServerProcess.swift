@@ -1,19 +1,21 @@
 import Glibc
 
 /// What Linux knows of the process under load.
-struct ServerProcess {
-  let pid: Int32
+public struct ServerProcess {
+  public let pid: Int32
 
-  struct Reading {
+  public init(pid: Int32) { self.pid = pid }
+
+  public struct Reading {
     /// utime + stime of the process, in the kernel's ticks (usually 10 ms).
-    var tickSeconds = 0.0
+    public var tickSeconds = 0.0
     /// The scheduler's own clock, summed over the threads that live now.
-    var scheduledSeconds = 0.0
-    var residentBytes = 0
+    public var scheduledSeconds = 0.0
+    public var residentBytes = 0
   }
 
   /// Nil where there is no such process, or it is not ours to look at.
-  func read() -> Reading? {
+  public func read() -> Reading? {
     guard let stat = Self.text("/proc/\(pid)/stat"), let close = stat.lastIndex(of: ")") else { return nil }
     // Fields after the name: state is the 3rd of the file, utime the 14th, stime the 15th, rss the 24th.
     let fields = stat[stat.index(after: close)...].split(separator: " ")

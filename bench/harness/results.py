@@ -1,0 +1,141 @@
+"""What was measured, what was asked of it, and how both are written down."""
+
+import json
+import os
+import statistics
+
+OURS = "nexuscache"
+
+
+class Check:
+    """A figure held against what is asked: `value` must be at least, or at most, `bound`."""
+
+    def __init__(self, text, value, sense, bound, aim=False):
+        self.text, self.value, self.sense, self.bound, self.aim = text, value, sense, bound, aim
+
+    @property
+    def passes(self):
+        return self.value >= self.bound if self.sense == ">=" else self.value <= self.bound
+
+    @property
+    def verdict(self):
+        return "PASS" if self.passes else ("short of the aim" if self.aim else "BELOW" if self.sense == ">=" else "ABOVE")
+
+    def line(self):
+        word = "at least" if self.sense == ">=" else "at most"
+        kind = "aim" if self.aim else "required"
+        return f"{self.text}: {digits(self.value)} ({kind}: {word} {digits(self.bound)}) {self.verdict}"
+
+
+class Row:
+    """One cell: a figure per server."""
+
+    def __init__(self, group, cell, unit, values, checks=(), remarks=(), samples=None):
+        self.group, self.cell, self.unit = group, cell, unit
+        self.values = values
+        self.checks = list(checks)
+        self.remarks = list(remarks)
+        self.samples = samples or {}
+
+    def print(self):
+        shown = "  ".join(f"{name} {digits(value)}" for name, value in self.values.items())
+        print(f"  {self.cell} [{self.unit}]: {shown}")
+        for check in self.checks:
+            print(f"      {check.line()}")
+        for remark in self.remarks:
+            print(f"      {remark}")
+
+    def as_json(self):
+        return {
+            "group": self.group, "cell": self.cell, "unit": self.unit, "values": self.values,
+            "checks": [
+                {"text": c.text, "value": c.value, "sense": c.sense, "bound": c.bound, "aim": c.aim, "passes": c.passes}
+                for c in self.checks
+            ],
+            "remarks": self.remarks, "samples": self.samples,
+        }
+
+
+def median(samples):
+    return statistics.median(samples)
+
+
+def digits(value):
+    """Three significant digits, and no more than the figure needs."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+def machine_sentence(machine):
+    versions = ", ".join(version for version in machine["versions"].values() if version)
+    return (
+        f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, {machine['system']}, "
+        f"Linux {machine['kernel']}; {versions}; commit {machine['commit']}"
+    )
+
+
+def table(rows):
+    """One table per group: a line per cell, a column per server."""
+    text = ""
+    for group in dict.fromkeys(row.group for row in rows):
+        mine = [row for row in rows if row.group == group]
+        servers = list(dict.fromkeys(name for row in mine for name in row.values))
+        text += f"\n**{group}**\n\n"
+        text += "| | unit | " + " | ".join(servers) + " | ratios |\n"
+        text += "|---|---|" + "---|" * (len(servers) + 1) + "\n"
+        for row in mine:
+            figures = " | ".join(digits(row.values.get(name)) for name in servers)
+            ratios = "; ".join(
+                f"{check.text} **{digits(check.value)}** ({'≥' if check.sense == '>=' else '≤'} {digits(check.bound)}"
+                f"{', an aim' if check.aim else ''}){'' if check.passes else ' — ' + check.verdict}"
+                for check in row.checks
+            )
+            text += f"| {row.cell} | {row.unit} | {figures} | {ratios} |\n"
+    return text
+
+
+def write(folder, machine, rows, notes, mode):
+    os.makedirs(folder, exist_ok=True)
+    failed = [check for row in rows for check in row.checks if not check.passes and not check.aim]
+    head = f"Measured on {machine_sentence(machine)}; {mode} run."
+    quoted = head + "\n" + table(rows)
+    remarks = [f"- {row.cell}: {remark}" for row in rows for remark in row.remarks]
+    report = "# Benchmarks\n\n" + quoted + "\n"
+    if remarks or notes:
+        report += "\nRemarks\n\n" + "\n".join(remarks + [f"- {note}" for note in notes]) + "\n"
+    with open(os.path.join(folder, "report.md"), "w") as file:
+        file.write(report)
+    with open(os.path.join(folder, "table.md"), "w") as file:
+        file.write(quoted)
+    with open(os.path.join(folder, "report.json"), "w") as file:
+        json.dump({"machine": machine, "mode": mode, "notes": notes, "rows": [row.as_json() for row in rows]}, file, indent=1)
+    return failed
+
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def quote_in(path, folder):
+    """Replaces what stands between the markers of a page by the last table. False: the page has no markers."""
+    with open(path) as file:
+        page = file.read()
+    if BEGIN not in page or END not in page:
+        return False
+    with open(os.path.join(folder, "table.md")) as file:
+        table_text = file.read()
+    before, rest = page.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    with open(path, "w") as file:
+        file.write(f"{before}{BEGIN}\n{table_text}{END}{after}")
+    return True
