@@ -117,4 +117,13 @@ public protocol WatchedDescriptor: AnyObject {
   func ready()
   /// Milliseconds until `ready` must be called even without an event; nil for never.
   func nextTimeout() -> Int?
+  /// The node is stopping: take no new clients.
+  func stopAccepting()
+  /// True while requests are being answered: a stopping loop waits for them, within its grace.
+  var isBusy: Bool { get }
+}
+
+extension WatchedDescriptor {
+  public func stopAccepting() {}
+  public var isBusy: Bool { false }
 }

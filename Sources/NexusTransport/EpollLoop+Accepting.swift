@@ -14,11 +14,20 @@ extension EpollLoop {
   static let mostLingering = 1024
 
   /// Before the thread starts.
-  func addDoor(_ door: any StreamDoor) { doors.append(door) }
+  func addDoor(_ door: any StreamDoor) {
+    precondition(state.pointee.doorCount < LoopState.mostDoors, "a runtime has at most 16 listeners")
+    state.pointee.doors[state.pointee.doorCount] = .passRetained(DoorHolder(door))
+    state.pointee.doorCount += 1
+  }
+
+  func door(of connection: ConnectionPointer) -> any StreamDoor {
+    state.pointee.doors[Int(connection.pointee.door)].takeUnretainedValue().door
+  }
 
   /// After the thread has ended: doors usually hold their loop.
   func letGoOfDoors() {
-    doors = []
+    for index in 0..<state.pointee.doorCount { state.pointee.doors[index].release() }
+    state.pointee.doorCount = 0
     watched = []
     timers = TimerHeap()
   }
@@ -85,12 +94,12 @@ extension EpollLoop {
       Glibc.close(descriptor)
       return
     }
-    statistics.pointee.connectionsAccepted &+= 1
+    state.pointee.statistics.pointee.connectionsAccepted &+= 1
     connection.pointee.descriptor = descriptor
     connection.pointee.door = socket.door
     connection.pointee.lastActive = now
     connection.pointee.phase = .open
-    let door = doors[Int(socket.door)]
+    let door = door(of: connection)
     var farewell = OutputBuffer(capacity: 0)
     defer { farewell.deallocate() }
     let clients = limits.connectionsNow.wrappingAdd(1, ordering: .relaxed).newValue
@@ -101,7 +110,7 @@ extension EpollLoop {
     let session = door.open(connection.pointee.id, address(of: descriptor, socket, peer), farewell: &farewell)
     guard let session else { return refuse(connection, farewell) }
     connection.pointee.session = session
-    statistics.pointee.connectionsNow &+= 1
+    state.pointee.statistics.pointee.connectionsNow &+= 1
     if socket.unixPath == nil { setTCPOptions(descriptor) }
     connection.pointee.interest = .read
     guard poller.add(descriptor, token: Token.connection(connection), .read) else {
@@ -131,7 +140,7 @@ extension EpollLoop {
   }
 
   private func refuse(_ connection: ConnectionPointer, _ farewell: OutputBuffer) {
-    statistics.pointee.connectionsRefused &+= 1
+    state.pointee.statistics.pointee.connectionsRefused &+= 1
     limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
     let descriptor = connection.pointee.descriptor
     if farewell.count > 0 { Glibc.send(descriptor, farewell.base, farewell.count, Int32(MSG_NOSIGNAL)) }

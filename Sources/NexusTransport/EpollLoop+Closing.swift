@@ -54,9 +54,9 @@ extension EpollLoop {
       connection.pointee.output.release(gauge)
       if let session = connection.pointee.session {
         connection.pointee.session = nil
-        doors[Int(connection.pointee.door)].closed(session, connection.pointee.closeReason.reason)
+        door(of: connection).closed(session, connection.pointee.closeReason.reason)
       }
-      statistics.pointee.connectionsNow &-= 1
+      state.pointee.statistics.pointee.connectionsNow &-= 1
       limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
       if connection.pointee.flags.contains(.lingers) && stopDeadline == nil {
         linger(connection)
@@ -89,8 +89,8 @@ extension EpollLoop {
     guard let connection = table.find(id) else { return }
     if !afterFlush {
       doom(connection, .killed)
-    } else if connection == current {
-      currentIsToClose = true
+    } else if connection == state.pointee.current {
+      state.pointee.currentIsToClose = true
     } else {
       drain(connection, .byDoor)
     }
@@ -122,6 +122,7 @@ extension EpollLoop {
     guard stopDeadline == nil else { return }
     stopDeadline = monotonicNanoseconds &+ UInt64(max(0, graceMilliseconds)) &* 1_000_000
     closeListening()
+    for entry in watched { entry.target?.stopAccepting() }
   }
 
   func stopStep() {
@@ -142,6 +143,6 @@ extension EpollLoop {
       }
       if connection.pointee.phase == .open || connection.pointee.phase == .draining { left += 1 }
     }
-    hasEnded = left == 0
+    hasEnded = isOver || left == 0 && !watched.contains { $0.target?.isBusy ?? false }
   }
 }

@@ -22,7 +22,7 @@ extension EpollLoop {
   }
 
   @inline(__always) private func onBytes(_ connection: ConnectionPointer, _ arrived: Int) {
-    statistics.pointee.bytesIn &+= UInt64(arrived)
+    state.pointee.statistics.pointee.bytesIn &+= UInt64(arrived)
     connection.pointee.lastActive = now
   }
 
@@ -41,7 +41,7 @@ extension EpollLoop {
   private func offerShared(_ connection: ConnectionPointer, held: Int, arrived: Int) {
     let total = held + arrived
     let input = UnsafeMutableRawBufferPointer(start: readBuffer, count: total)
-    var output = self.output
+    var output = state.pointee.output
     let received = offer(connection, input, &output)
     connection.pointee.expected = UInt32(clamping: received.expected)
     let rest = total - received.consumed
@@ -58,23 +58,24 @@ extension EpollLoop {
       connection.pointee.input.insufficient = received.next == .proceed ? UInt32(rest) : 0
     }
     deliver(connection, &output)
-    self.output = output
+    state.pointee.output = output
     if received.next != .proceed { follow(connection, received.next) }
   }
 
   @inline(__always) private func offer(
     _ connection: ConnectionPointer, _ input: UnsafeMutableRawBufferPointer, _ output: inout OutputBuffer
   ) -> Received {
-    current = connection
-    currentWasResumed = false
-    currentIsToClose = false
-    var received = doors[Int(connection.pointee.door)].receive(connection.pointee.session!, input, &output)
-    current = nil
-    if selfOutput.count > 0 {
-      output.append(selfOutput.bytes)
-      selfOutput.count = 0
+    state.pointee.current = connection
+    state.pointee.currentWasResumed = false
+    state.pointee.currentIsToClose = false
+    let door = state.pointee.doors[Int(connection.pointee.door)]
+    var received = door._withUnsafeGuaranteedRef { $0.receive(connection.pointee.session!, input, &output) }
+    state.pointee.current = nil
+    if state.pointee.selfOutput.count > 0 {
+      output.append(state.pointee.selfOutput.bytes)
+      state.pointee.selfOutput.count = 0
     }
-    if currentIsToClose { received.next = .closeAfterFlush }
+    if state.pointee.currentIsToClose { received.next = .closeAfterFlush }
     return received
   }
 
@@ -83,7 +84,8 @@ extension EpollLoop {
     switch next {
     case .proceed: break
     case .yield: enqueue(connection)
-    case .suspend: if currentWasResumed { enqueue(connection) } else { connection.pointee.flags.insert(.suspended) }
+    case .suspend:
+      if state.pointee.currentWasResumed { enqueue(connection) } else { connection.pointee.flags.insert(.suspended) }
     case .closeAfterFlush: drain(connection, .byDoor)
     }
   }
@@ -132,12 +134,12 @@ extension EpollLoop {
       let available = connection.pointee.input.count
       let window = connection.pointee.input.insufficient > 0 ? available : min(available, readBufferBytes)
       let input = UnsafeMutableRawBufferPointer(rebasing: connection.pointee.input.bytes[..<window])
-      var output = self.output
+      var output = state.pointee.output
       let received = offer(connection, input, &output)
       connection.pointee.expected = UInt32(clamping: received.expected)
       if received.consumed > 0 { connection.pointee.input.consume(received.consumed, gauge) }
       deliver(connection, &output)
-      self.output = output
+      state.pointee.output = output
       guard connection.pointee.phase == .open else { return }
       budget -= received.consumed
       if received.next != .proceed {
@@ -199,7 +201,7 @@ extension EpollLoop {
 
   public func resume(_ id: ConnectionID) {
     guard let connection = table.find(id), connection.pointee.phase == .open else { return }
-    if connection == current { currentWasResumed = true }
+    if connection == state.pointee.current { state.pointee.currentWasResumed = true }
     guard connection.pointee.flags.contains(.suspended) else { return }
     connection.pointee.flags.remove(.suspended)
     readAgain(connection)

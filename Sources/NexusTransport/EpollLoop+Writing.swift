@@ -17,7 +17,7 @@ extension EpollLoop {
     if connection.pointee.output.isEmpty && connection.pointee.phase == .open {
       let sent = Glibc.send(connection.pointee.descriptor, output.base, count, Int32(MSG_NOSIGNAL))
       if sent == count {
-        statistics.pointee.bytesOut &+= UInt64(sent)
+        state.pointee.statistics.pointee.bytesOut &+= UInt64(sent)
         output.count = 0
         if output.capacity > Self.largestIdleOutputBytes { output.shrink(to: Self.outputBytes) }
       } else {
@@ -36,7 +36,7 @@ extension EpollLoop {
     guard connection.pointee.phase == .open else { return }
     if sent < 0 && errno != EAGAIN && errno != EINTR { return doom(connection, .byPeer) }
     let sent = max(0, sent)
-    statistics.pointee.bytesOut &+= UInt64(sent)
+    state.pointee.statistics.pointee.bytesOut &+= UInt64(sent)
     let left = output.count - sent
     let waiting = connection.pointee.output.bytes
     // Little waited when the batch began, so one long reply is what is too much: a value may be larger than the limit.
@@ -61,7 +61,7 @@ extension EpollLoop {
   }
 
   private func dropForOutput(_ connection: ConnectionPointer, _ waiting: Int) {
-    statistics.pointee.outputLimitDisconnections &+= 1
+    state.pointee.statistics.pointee.outputLimitDisconnections &+= 1
     log.warning(
       "a client was dropped because it does not read its replies",
       ("waiting_bytes", "\(waiting)"), ("limit_bytes", "\(limits.outputBytes.load(ordering: .relaxed))"))
@@ -75,7 +75,8 @@ extension EpollLoop {
 
   private func flush(_ connection: ConnectionPointer) {
     let progress = connection.pointee.output.send(
-      to: connection.pointee.descriptor, limit: Self.sendTurnBytes, sentBytes: &statistics.pointee.bytesOut, gauge)
+      to: connection.pointee.descriptor, limit: Self.sendTurnBytes,
+      sentBytes: &state.pointee.statistics.pointee.bytesOut, gauge)
     switch progress {
     case .emptied:
       if connection.pointee.phase == .draining { return letGo(connection) }
@@ -104,8 +105,8 @@ extension EpollLoop {
   @discardableResult public func send(_ bytes: UnsafeRawBufferPointer, to id: ConnectionID) -> Bool {
     guard let connection = table.find(id), connection.pointee.phase == .open else { return false }
     guard let start = bytes.baseAddress, bytes.count > 0 else { return true }
-    if connection == current {
-      selfOutput.append(start, bytes.count)
+    if connection == state.pointee.current {
+      state.pointee.selfOutput.append(start, bytes.count)
       return true
     }
     let waiting = connection.pointee.output.bytes + bytes.count

@@ -27,16 +27,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   /// The longest sleep, so that doors get to their idle work.
   static let idleMilliseconds = 200
 
-  /// The output of the batch being executed. Taken into a local for the batch.
-  var output = OutputBuffer(capacity: EpollLoop.outputBytes)
-  /// What was sent to the connection being received from; goes behind the batch's replies.
-  var selfOutput = OutputBuffer(capacity: 256)
-  var current: ConnectionPointer?
-  var currentWasResumed = false
-  var currentIsToClose = false
-
+  let state: UnsafeMutablePointer<LoopState>
   var table: ConnectionTable
-  var doors: [any StreamDoor] = []
   var listening: [ListeningSocket] = []
   var watched: [WatchedEntry] = []
   var timers = TimerHeap()
@@ -50,7 +42,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   var retired: [ConnectionPointer] = []
   var lingering: [ConnectionPointer] = []
 
-  public private(set) var now: UnixMilliseconds = 0
+  public var now: UnixMilliseconds { state.pointee.now }
   var moreSoon = false
   var nextSweep: UnixMilliseconds = 0
   var lastAcceptComplaint: UnixMilliseconds = 0
@@ -60,8 +52,6 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   var siblings: [EpollLoop] = []
   var nextSibling = 0
 
-  /// Invariant: points to a value that outlives the loop and that only this loop writes.
-  var statistics: UnsafeMutablePointer<LoopStatistics>
   private let ownStatistics: UnsafeMutablePointer<LoopStatistics>
   private var thread: pthread_t = 0
 
@@ -79,8 +69,12 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     readBuffer = .allocate(byteCount: readBufferBytes + Self.assembleBytes, alignment: 64)
     ownStatistics = .allocate(capacity: 1)
     ownStatistics.initialize(to: LoopStatistics())
-    statistics = ownStatistics
-    now = wallClock()
+    state = .allocate(capacity: 1)
+    state.initialize(
+      to: LoopState(
+        now: wallClock(), output: OutputBuffer(capacity: Self.outputBytes), selfOutput: OutputBuffer(capacity: 256),
+        doors: .allocate(capacity: LoopState.mostDoors), statistics: ownStatistics))
+    gauge.add(sharedBytes)
     poller.add(mailbox.descriptor, token: Token.mailbox, .read)
   }
 
@@ -88,11 +82,17 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     for socket in listening { Glibc.close(socket.descriptor) }
     poller.close()
     readBuffer.deallocate()
-    output.deallocate()
-    selfOutput.deallocate()
+    gauge.subtract(sharedBytes)
+    letGoOfDoors()
+    state.pointee.doors.deallocate()
+    state.pointee.output.deallocate()
+    state.pointee.selfOutput.deallocate()
+    state.deallocate()
     table.deallocate()
     ownStatistics.deallocate()
   }
+
+  var sharedBytes: Int { readBufferBytes + Self.assembleBytes + Self.outputBytes }
 
   public var monotonicNanoseconds: UInt64 {
     var time = timespec()
@@ -113,20 +113,26 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     log.debug("event loop started", ("loop", "\(index)"))
     while !hasEnded {
       let events = poller.wait(milliseconds: sleepMilliseconds())
-      now = wallClock()
+      state.pointee.now = wallClock()
       for event in 0..<events { dispatch(poller[event]) }
       runMailbox()
       runTimers()
       if !watched.isEmpty { runWatchedDue() }
       runQueued()
-      moreSoon = false
-      for door in doors where door.turnEnded(now: now) { moreSoon = true }
       endTurn()
     }
+    // Whoever left a letter before the end gets it read.
+    runMailbox()
   }
 
   /// Sends what was pushed, closes what is to be closed, and lets records be used again.
   private func endTurn() {
+    moreSoon = false
+    for index in 0..<state.pointee.doorCount {
+      if state.pointee.doors[index]._withUnsafeGuaranteedRef({ $0.turnEnded(now: state.pointee.now) }) {
+        moreSoon = true
+      }
+    }
     if stopDeadline != nil { stopStep() }
     if !dirty.isEmpty { flushDirty() }
     if now >= nextSweep { sweep() }

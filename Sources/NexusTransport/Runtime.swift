@@ -68,6 +68,7 @@ public final class Runtime: @unchecked Sendable {
     makeDoor: (_ listener: String, _ loop: EpollLoop) -> any StreamDoor
   ) throws(TransportError) {
     precondition(!isRunning, "a runtime is started once")
+    DescriptorLimit.raise(forClients: configuration.limits.clients, log)
     // A peer that is gone is an error of `send`, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
     do throws(TransportError) {
@@ -77,11 +78,16 @@ public final class Runtime: @unchecked Sendable {
       throw error
     }
     for loop in loops {
-      if let statistics { loop.statistics = statistics + loop.index }
+      if let statistics { loop.state.pointee.statistics = statistics + loop.index }
       for listener in configuration.listeners { loop.addDoor(makeDoor(listener.name, loop)) }
     }
     isRunning = true
-    for loop in loops { try loop.startThread() }
+    do throws(TransportError) {
+      for loop in loops { try loop.startThread() }
+    } catch {
+      stop(graceMilliseconds: 0)
+      throw error
+    }
   }
 
   /// Undoes what `start` did up to an error.

@@ -123,7 +123,6 @@ final class EchoServer {
   let runtime: Runtime
   let journal = EchoDoor.Journal()
   let gauge = MemoryGauge()
-  let statistics: UnsafeMutablePointer<LoopStatistics>
   /// 0 without TCP.
   let port: UInt16
 
@@ -137,20 +136,27 @@ final class EchoServer {
     configuration.threads = loops
     configuration.limits = limits
     runtime = try Runtime(configuration: configuration, gauge: gauge, log: SilentLog())
-    statistics = .allocate(capacity: loops)
-    statistics.initialize(repeating: LoopStatistics(), count: loops)
-    try runtime.start(statistics: statistics) { [journal] _, loop in EchoDoor(loop, journal) }
+    try runtime.start { [journal] _, loop in EchoDoor(loop, journal) }
     port = runtime.endpoints.compactMap(\.port).first ?? 0
   }
 
-  deinit {
-    runtime.stop(graceMilliseconds: 0)
-    statistics.deallocate()
+  deinit { runtime.stop(graceMilliseconds: 0) }
+
+  /// What the gauge may show while nothing is held for any client: each loop's shared buffers, and its records, which
+  /// come in chunks of 512.
+  func restingBytes(clients: Int = 1) -> Int {
+    let chunks = 1 + clients / ConnectionTable.chunkRecords
+    return runtime.loops.reduce(0) {
+      $0 + $1.sharedBytes + chunks * ConnectionTable.chunkRecords * ConnectionTable.recordBytes
+    }
   }
 
   func client(receiveBufferBytes: Int32? = nil) throws -> TestClient {
     try TestClient(port: port, receiveBufferBytes: receiveBufferBytes)
   }
+
+  /// What a loop has counted, read where it is written.
+  func counted(by loop: Int = 0) -> LoopStatistics { onLoop(loop) { $0.state.pointee.statistics.pointee } }
 
   /// Runs on the loop's thread and waits for the answer.
   func onLoop<T: Sendable>(_ index: Int = 0, _ work: @escaping @Sendable (EpollLoop) -> T) -> T {

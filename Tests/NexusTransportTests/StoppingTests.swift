@@ -22,7 +22,7 @@ import Testing
     stopper.join()
     #expect(server.journal.closed.withLock { $0.count == 10 && $0.allSatisfy { $0 == .shutdown } })
     #expect(throws: ClientFailure.self) { _ = try server.client() }
-    #expect(server.gauge.bytes <= 2 * ConnectionTable.chunkRecords * ConnectionTable.recordBytes)
+    #expect(server.gauge.bytes <= server.restingBytes())
   }
 
   @Test func `a client that never reads cannot hold the stop beyond its grace`() throws {
