@@ -1,6 +1,6 @@
 /// What one event loop has counted. Written by its own thread without locks; read by others for reports, where a
 /// value a moment old is good enough (aligned 64-bit loads and stores do not tear).
-public struct LoopStatistics {
+public struct LoopStatistics: Sendable {
   public var commands: UInt64 = 0
   public var keyspaceHits: UInt64 = 0
   public var keyspaceMisses: UInt64 = 0
