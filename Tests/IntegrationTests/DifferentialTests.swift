@@ -6,6 +6,8 @@ import Testing
 struct DifferentialTests {
   static let families: [String: [CommandShape]] = [
     "strings": CommandShape.strings,
+    "bits": CommandShape.bits,
+    "keys": CommandShape.keys,
     "connection": CommandShape.connection,
   ]
 
@@ -23,7 +25,7 @@ struct DifferentialTests {
   func aDifferenceIsCaughtAndShrunk() throws {
     let run = DifferentialRun(
       oracle: try RedisServer(), subject: try RedisServer(["--rename-command", "STRLEN", ""]))
-    let shapes = CommandShape.strings + [CommandShape(2) { ["STRLEN", $0.key()] }]
+    let shapes = CommandShape.strings + [CommandShape(4) { ["STRLEN", $0.key()] }]
     let found = try DifferentialCampaign(commands: 5_000, seed: 1, writer: ChapterWriter(shapes: shapes))
       .firstDifference(run)
     let lines = try #require(found).split(separator: "\n")
