@@ -111,14 +111,16 @@ extension Keys {
 }
 
 extension Call {
-  /// An error that ends in an argument as it was sent, up to a zero byte; line ends in it become spaces.
+  /// An error that ends in an argument as it was sent, up to a zero byte: line ends at its end are left out, others
+  /// become spaces.
   mutating func reply(error text: StaticString, quoting index: Int) {
     engine.noteError(text.description)
     out.append(byte: UInt8(ascii: "-"))
     out.append(text)
-    for byte in self[index].prefix(while: { $0 != 0 }) {
-      out.append(byte: byte == 0x0D || byte == 0x0A ? UInt8(ascii: " ") : byte)
-    }
+    func isLineEnd(_ byte: UInt8) -> Bool { byte == 0x0D || byte == 0x0A }
+    var quoted = self[index].prefix { $0 != 0 }
+    while let last = quoted.last, isLineEnd(last) { quoted = quoted.dropLast() }
+    for byte in quoted { out.append(byte: isLineEnd(byte) ? UInt8(ascii: " ") : byte) }
     out.writeLineEnd()
   }
 }

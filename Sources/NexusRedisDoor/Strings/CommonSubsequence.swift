@@ -10,11 +10,8 @@ struct CommonSubsequence {
     var second: Range<Int>
   }
 
-  /// Bytes of the bits that `matches` needs; nil where that is more than could ever be had.
-  static func wayBackBytes(_ firstCount: Int, _ secondCount: Int) -> Int? {
-    let (cells, overflowed) = firstCount.multipliedReportingOverflow(by: secondCount)
-    return overflowed ? nil : (cells + 7) / 8
-  }
+  /// Bytes of the bits that `matches` needs. Invariant: the product of the lengths fits in an `Int`.
+  static func wayBackBytes(_ firstCount: Int, _ secondCount: Int) -> Int { (firstCount * secondCount + 7) / 8 }
 
   var length: Int { fill(nil) }
 

@@ -84,11 +84,14 @@ extension Strings {
   }
 
   private static func compare(_ call: inout Call, _ strings: CommonSubsequence, _ options: LCSOptions) {
-    if options.lengthOnly { return call.reply(integer: strings.length) }
-    let wanted = CommonSubsequence.wayBackBytes(strings.first.count, strings.second.count)
-    guard let byteCount = wanted, byteCount <= Call.longestValue else {
-      return call.reply(error: "ERR Insufficient memory, failed allocating transient memory for LCS")
+    // The limit is Redis's, for its table of four bytes a cell. It bounds the time, too.
+    let cells = (strings.first.count + 1).multipliedReportingOverflow(by: strings.second.count + 1)
+    if cells.overflow || cells.partialValue > Call.longestValue / 4 {
+      return call.reply(
+        error: "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
     }
+    if options.lengthOnly { return call.reply(integer: strings.length) }
+    let byteCount = CommonSubsequence.wayBackBytes(strings.first.count, strings.second.count)
     call.withScratch(byteCount) { call, wayBack in
       wayBack.initializeMemory(as: UInt8.self, repeating: 0)
       let length = strings.fill(wayBack)

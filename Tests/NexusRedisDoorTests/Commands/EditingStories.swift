@@ -295,4 +295,21 @@ struct EditingStories {
       """##
     #expect(differences(transcript) == [])
   }
+
+  @Test("LCS refuses what would take Redis more than half a gigabyte")
+  func lcsRefusesWhatWouldTakeRedis() {
+    let transcript = ##"""
+      > SETRANGE a 11583 x
+      :11584
+      > LCS a a LEN
+      :11584
+      > SETRANGE a 11584 x
+      :11585
+      > LCS a a LEN
+      -ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len
+      > LCS a a
+      -ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len
+      """##
+    #expect(differences(transcript) == [])
+  }
 }
