@@ -4,6 +4,9 @@ import NexusService
 import NexusStore
 
 extension Keys {
+  /// More entries than a node can hold.
+  private static let wholeDatabase = 1 << 40
+
   static func scan(_ call: inout Call) {
     guard let cursor = ScanCursor.parse(call[1]) else { return call.reply(error: "ERR invalid cursor") }
     var (budget, pattern, type) = (10, Int?.none, Int?.none)
@@ -13,7 +16,7 @@ extension Keys {
       if call.matches(index, "COUNT") {
         guard let number = call.requireInteger(index + 1) else { return }
         guard number >= 1 else { return call.replySyntaxError() }
-        budget = number
+        budget = min(number, wholeDatabase)
       } else if call.matches(index, "MATCH") {
         pattern = index + 1
       } else if call.matches(index, "TYPE") {
@@ -50,7 +53,7 @@ extension Keys {
     var cursor: UInt64 = 0
     repeat {
       cursor = call.store.scan(
-        call.session.namespace, from: cursor, budget: .max, as: call.worker, now: call.now
+        call.session.namespace, from: cursor, budget: wholeDatabase, as: call.worker, now: call.now
       ) { entry in
         guard all || GlobPattern.matches(pattern, entry.keyBytes) else { return }
         call.reply(bulk: entry.keyBytes)

@@ -11,10 +11,12 @@ extension Keys {
     var removed = 0
     call.forEachKey(from: 1) { call, key in
       let taken = call.store.lock(key, as: call.worker)
-      if let entry = call.store.find(key, now: call.now, touch: false) {
+      let entry = call.store.find(key, now: call.now, touch: false)
+      if let entry {
         call.store.remove(key, entry)
         removed += 1
       }
+      call.countDelete(found: entry != nil)
       call.store.unlock(key, taken)
     }
     call.reply(integer: removed)

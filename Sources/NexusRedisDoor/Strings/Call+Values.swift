@@ -46,10 +46,41 @@ extension Call {
     }
   }
 
+  // MARK: Counting
+
   @inline(__always)
   func countLookup(found: Bool) {
-    let figures = engine.node.statistics + engine.loop.index
-    if found { figures.pointee.keyspaceHits &+= 1 } else { figures.pointee.keyspaceMisses &+= 1 }
+    if found { engine.statistics.pointee.keyspaceHits &+= 1 } else { engine.statistics.pointee.keyspaceMisses &+= 1 }
+  }
+
+  /// The same for what reads a whole value.
+  @inline(__always)
+  func countGet(found: Bool) {
+    countLookup(found: found)
+    if found { engine.statistics.pointee.getHits &+= 1 } else { engine.statistics.pointee.getMisses &+= 1 }
+  }
+
+  @inline(__always)
+  func countDelete(found: Bool) {
+    if found { engine.statistics.pointee.deleteHits &+= 1 } else { engine.statistics.pointee.deleteMisses &+= 1 }
+  }
+
+  // MARK: Whole values
+
+  /// Stores a whole value; false after replying that there was no room. What has been replied from `mark` on is taken
+  /// back then.
+  @inline(__always)
+  mutating func set(
+    _ key: Key, over entry: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, undoing mark: Int? = nil
+  ) -> Bool {
+    let outcome = store.put(key, over: entry, value, expiry)
+    if outcome == .stored {
+      engine.statistics.pointee.sets &+= 1
+      return true
+    }
+    engine.statistics.pointee.setErrors &+= 1
+    out.count = mark ?? out.count
+    return succeeded(outcome)
   }
 
   // MARK: Writing

@@ -7,7 +7,8 @@ enum Strings {}
 
 extension Strings {
   static func get(_ call: inout Call) {
-    call.readString(1) { call, entry in
+    call.withString(call.key(1)) { call, entry in
+      call.countGet(found: entry != nil)
       if let entry { call.reply(bulk: entry.value) } else { call.replyNull() }
     }
   }
@@ -21,7 +22,7 @@ extension Strings {
     call.forEachKey(from: 1) { call, key in
       let taken = call.store.lock(key, as: call.worker)
       let entry = call.store.find(key, now: call.now)
-      call.countLookup(found: entry != nil)
+      call.countGet(found: entry != nil)
       if let entry, entry.type == .string { call.reply(bulk: entry.value) } else { call.replyNull() }
       call.store.unlock(key, taken)
     }

@@ -22,7 +22,7 @@ extension Strings {
       // The old value is answered before it is overwritten, and taken back where the write then fails.
       let mark = call.out.count
       if options.answersOld {
-        call.countLookup(found: entry != nil)
+        call.countGet(found: entry != nil)
         if let entry { call.reply(bulk: entry.value) } else { call.replyNull() }
       } else if !wanted {
         call.replyNull()
@@ -34,9 +34,7 @@ extension Strings {
         case (nil, .keep): call.kept(entry)
         case (nil, _): call.defaultExpiry()
         }
-      let outcome = call.store.put(key, over: entry, call[2], expiry)
-      if outcome != .stored { call.out.count = mark }
-      guard call.succeeded(outcome), !options.answersOld else { return }
+      guard call.set(key, over: entry, call[2], expiry, undoing: mark), !options.answersOld else { return }
       call.replyOK()
     }
   }
@@ -46,9 +44,9 @@ extension Strings {
   private static func store(_ call: inout Call, value: Int, _ expiry: Expiry) -> Bool {
     let key = call.key(1)
     let taken = call.store.lock(key, as: call.worker)
-    let outcome = call.store.put(key, over: call.store.find(key, now: call.now), call[value], expiry)
+    let stored = call.set(key, over: call.store.find(key, now: call.now), call[value], expiry)
     call.store.unlock(key, taken)
-    return call.succeeded(outcome)
+    return stored
   }
 
   static func setnx(_ call: inout Call) {
@@ -56,7 +54,7 @@ extension Strings {
     let taken = call.store.lock(key, as: call.worker)
     defer { call.store.unlock(key, taken) }
     guard call.store.find(key, now: call.now) == nil else { return call.reply(integer: 0) }
-    guard call.succeeded(call.store.put(key, over: nil, call[2], call.defaultExpiry())) else { return }
+    guard call.set(key, over: nil, call[2], call.defaultExpiry()) else { return }
     call.reply(integer: 1)
   }
 
@@ -74,19 +72,17 @@ extension Strings {
   static func getset(_ call: inout Call) {
     let key = call.key(1)
     call.withString(key) { call, entry in
-      call.countLookup(found: entry != nil)
+      call.countGet(found: entry != nil)
       let mark = call.out.count
       if let entry { call.reply(bulk: entry.value) } else { call.replyNull() }
-      let outcome = call.store.put(key, over: entry, call[2], call.defaultExpiry())
-      if outcome != .stored { call.out.count = mark }
-      _ = call.succeeded(outcome)
+      _ = call.set(key, over: entry, call[2], call.defaultExpiry(), undoing: mark)
     }
   }
 
   static func getdel(_ call: inout Call) {
     let key = call.key(1)
     call.withString(key) { call, entry in
-      call.countLookup(found: entry != nil)
+      call.countGet(found: entry != nil)
       guard let entry else { return call.replyNull() }
       call.reply(bulk: entry.value)
       call.store.remove(key, entry)
@@ -97,7 +93,7 @@ extension Strings {
     guard let options = SetOptions(&call, from: 2, isGetex: true) else { return }
     let key = call.key(1)
     call.withString(key) { call, entry in
-      call.countLookup(found: entry != nil)
+      call.countGet(found: entry != nil)
       guard let entry else { return call.replyNull() }
       guard let moment = options.moment(&call) else { return }
       let mark = call.out.count
@@ -138,8 +134,7 @@ extension Strings {
   private static func putAll(_ call: inout Call, _ keys: UnsafeBufferPointer<Key>) -> Bool {
     for (index, key) in keys.enumerated() {
       let entry = call.store.find(key, now: call.now)
-      let outcome = call.store.put(key, over: entry, call[2 + index * 2], call.defaultExpiry())
-      guard call.succeeded(outcome) else { return false }
+      guard call.set(key, over: entry, call[2 + index * 2], call.defaultExpiry()) else { return false }
     }
     return true
   }

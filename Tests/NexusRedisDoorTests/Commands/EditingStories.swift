@@ -299,10 +299,6 @@ struct EditingStories {
   @Test("LCS refuses what would take Redis more than half a gigabyte")
   func lcsRefusesWhatWouldTakeRedis() {
     let transcript = ##"""
-      > SETRANGE a 11583 x
-      :11584
-      > LCS a a LEN
-      :11584
       > SETRANGE a 11584 x
       :11585
       > LCS a a LEN
