@@ -52,27 +52,42 @@ struct SplitMix: RandomNumberGenerator {
   }
 }
 
-/// A cache of one lane over fake entries, driven as the store drives it: a miss makes room, then enters.
+/// A cache over fake entries, driven as the store drives it: a miss makes room, then enters. The first lane tunes;
+/// victims come from the lanes in turn.
 struct FakeCache {
-  var policy: LanePolicy
+  var lanes: [LanePolicy]
   let items: FakeItems
   var limit: Int
   var used = 0
   var hits = 0
   var misses = 0
+  private var turn = 0
 
-  init(_ name: EvictionPolicyName, objects: Int, limit: Int) {
-    policy = LanePolicy(name, tunes: true, seed: 1)
+  init(_ name: EvictionPolicyName, objects: Int, limit: Int, lanes: Int = 1) {
+    self.lanes = (0..<lanes).map { LanePolicy(name, tunes: $0 == 0, seed: UInt64($0 + 1)) }
     items = FakeItems(count: objects)
     self.limit = limit
   }
 
+  /// The first lane's.
+  var policy: LanePolicy {
+    get { lanes[0] }
+    _modify { yield &lanes[0] }
+  }
+
   mutating func release() {
-    policy.release()
+    for index in lanes.indices { lanes[index].release() }
     items.release()
   }
 
   func holds(_ number: Int) -> Bool { items.records[number + 1].isResident }
+
+  /// By bits of a hash of its own, as the store goes by the slot.
+  private func lane(of handle: UInt32) -> Int {
+    if lanes.count == 1 { return 0 }
+    var generator = SplitMix(state: ~UInt64(handle))
+    return Int(generator.next() % UInt64(lanes.count))
+  }
 
   /// Look-aside: true for a hit; a miss stores the object.
   @discardableResult
@@ -83,7 +98,9 @@ struct FakeCache {
     if record.pointee.isResident {
       hits += 1
       if record.pointee.frequency < 3 { record.pointee.frequency += 1 }
-      if hash & policy.touchMask == 0 { policy.accessed(handle, hash: hash, bytes: bytes, items) }
+      if hash & lanes[0].touchMask == 0 {
+        lanes[lane(of: handle)].accessed(handle, hash: hash, bytes: record.pointee.bytes, items)
+      }
       return true
     }
     misses += 1
@@ -93,25 +110,23 @@ struct FakeCache {
     }
     record.pointee = FakeItems.Record(bytes: bytes, expiresAt: expiresAt, isResident: true)
     used += bytes
-    policy.inserted(handle, hash: hash, bytes: bytes, items)
+    lanes[lane(of: handle)].inserted(handle, hash: hash, bytes: bytes, items)
     return false
   }
 
   @discardableResult
   mutating func evictOne() -> Int? {
-    let victim = policy.nextVictim(items)
-    guard victim != 0 else { return nil }
-    let bytes = items.bytes(victim)
-    policy.evicted(victim, hash: items.hash(victim), bytes: bytes, items)
-    items.records[Int(victim)].isResident = false
-    used -= bytes
-    return Int(victim) - 1
-  }
-
-  mutating func remove(_ number: Int) {
-    let handle = UInt32(number + 1)
-    used -= items.bytes(handle)
-    policy.removed(handle, bytes: items.bytes(handle), items)
-    items.records[Int(handle)].isResident = false
+    for _ in lanes.indices {
+      turn = (turn + 1) % lanes.count
+      lanes[turn].smallShare = lanes[0].smallShare
+      let victim = lanes[turn].nextVictim(items)
+      guard victim != 0 else { continue }
+      let bytes = items.bytes(victim)
+      lanes[turn].evicted(victim, hash: items.hash(victim), bytes: bytes, items)
+      items.records[Int(victim)].isResident = false
+      used -= bytes
+      return Int(victim) - 1
+    }
+    return nil
   }
 }

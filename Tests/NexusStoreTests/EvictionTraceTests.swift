@@ -36,8 +36,8 @@ import Testing
 
     private static func integer(_ digits: ArraySlice<CChar>) -> Int { digits.reduce(0) { $0 * 10 + Int($1) - 48 } }
 
-    func missRatio(_ name: EvictionPolicyName, limit: Int, bySize: Bool) -> Double {
-      var cache = FakeCache(name, objects: objects, limit: limit)
+    func missRatio(_ name: EvictionPolicyName, limit: Int, bySize: Bool = false, lanes: Int = 1) -> Double {
+      var cache = FakeCache(name, objects: objects, limit: limit, lanes: lanes)
       defer { cache.release() }
       for index in numbers.indices {
         cache.request(Int(numbers[index]), bytes: bySize ? Int(sizes[index]) : 1)
@@ -61,10 +61,10 @@ import Testing
       let trace = try #require(Trace(name))
       for share in [0.001, 0.01, 0.1] {
         let limit = Int((Double(trace.objects) * share).rounded())
-        let lru = trace.missRatio(.lru, limit: limit, bySize: false)
-        let tuned = trace.missRatio(.s3fifo, limit: limit, bySize: false)
-        let sized = trace.missRatio(.sizeAware, limit: limit, bySize: false)
-        let random = trace.missRatio(.random, limit: limit, bySize: false)
+        let lru = trace.missRatio(.lru, limit: limit)
+        let tuned = trace.missRatio(.s3fifo, limit: limit)
+        let sized = trace.missRatio(.sizeAware, limit: limit)
+        let random = trace.missRatio(.random, limit: limit)
         print(name, limit, show(lru), show(tuned), "(\(show(tuned / lru)))", show(sized), show(random))
         guard limit >= 64 else { continue }
         #expect(tuned <= 1.04 * lru, "\(name) at \(limit) objects")
@@ -91,6 +91,29 @@ import Testing
     }
   }
 
+  @Test func lanesCostLittle() throws {
+    guard Self.directory != nil else { return print("TRACES names no directory: trace replay skipped") }
+    var logarithms = 0.0
+    var cells = 0.0
+    for name in Self.names {
+      let trace = try #require(Trace(name))
+      for share in [0.01, 0.1] {
+        let limit = Int((Double(trace.objects) * share).rounded())
+        let lanes = min(64, limit / 64)
+        let lru = trace.missRatio(.lru, limit: limit)
+        let lanedLRU = trace.missRatio(.lru, limit: limit, lanes: lanes)
+        let tuned = trace.missRatio(.s3fifo, limit: limit, lanes: lanes)
+        print(name, limit, "in \(lanes) lanes: lru", show(lanedLRU / lru), "s3fifo", show(tuned / lru), "of exact LRU")
+        #expect(lanedLRU <= 1.01 * lru)
+        #expect(tuned <= 1.04 * lru)
+        logarithms += log(tuned / lru)
+        cells += 1
+      }
+    }
+    print("geometric mean of s3fifo in lanes / LRU:", show(exp(logarithms / cells)))
+    #expect(exp(logarithms / cells) <= 0.94)
+  }
+
   @Test func lruMissesExactlyAsOftenAsTheReference() throws {
     guard Self.directory != nil else { return print("TRACES names no directory: trace replay skipped") }
     let reference = [
@@ -101,7 +124,7 @@ import Testing
       let trace = try #require(Trace(name))
       for (share, expected) in zip([0.001, 0.01, 0.1], reference[name] ?? []) {
         let limit = Int((Double(trace.objects) * share).rounded())
-        #expect(show(trace.missRatio(.lru, limit: limit, bySize: false)) == expected, "\(name) at \(limit) objects")
+        #expect(show(trace.missRatio(.lru, limit: limit)) == expected, "\(name) at \(limit) objects")
       }
     }
   }
