@@ -148,7 +148,7 @@ extension Bits {
     if writtenBits == 0 {
       return call.readString(1) { call, entry in
         let value = entry?.value ?? UnsafeRawBufferPointer(start: nil, count: 0)
-        run(&call, operations, on: UnsafeMutableRawBufferPointer(mutating: value))
+        _ = run(&call, operations, on: UnsafeMutableRawBufferPointer(mutating: value))
       }
     }
     if readOnly { return call.reply(error: "ERR BITFIELD_RO only supports the GET subcommand") }
@@ -157,8 +157,10 @@ extension Bits {
       { call, bytes, _ in run(&call, operations, on: bytes) })
   }
 
-  /// Invariant: the operations have been checked, and `bytes` reaches as far as they write (nowhere if all are GET).
-  private static func run(_ call: inout Call, _ operations: Int, on bytes: UnsafeMutableRawBufferPointer) {
+  /// Answers whether anything changed. Invariant: the operations have been checked, and `bytes` reaches as far as they
+  /// write (nowhere if all are GET).
+  private static func run(_ call: inout Call, _ operations: Int, on bytes: UnsafeMutableRawBufferPointer) -> Bool {
+    var changed = false
     call.reply(arrayOf: operations)
     var reader = BitFieldReader()
     while case .operation(let operation) = reader.next(&call) {
@@ -177,8 +179,12 @@ extension Bits {
         call.replyNull()
         continue
       }
-      BitString.write(sum, at: operation.offset, bits: type.bits, to: bytes)
+      if sum != pattern {
+        BitString.write(sum, at: operation.offset, bits: type.bits, to: bytes)
+        changed = true
+      }
       call.reply(integer: Int(operation.kind == .set ? former : type.value(of: sum)))
     }
+    return changed
   }
 }

@@ -17,6 +17,7 @@ extension Bits {
       { _, bytes, _ in
         former = BitString(UnsafeRawBufferPointer(bytes)).bit(at: offset)
         BitString.write(UInt64(bit), at: offset, bits: 1, to: bytes)
+        return former != bit
       })
     if done { call.reply(integer: former) }
   }

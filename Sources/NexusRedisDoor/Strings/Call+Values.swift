@@ -110,11 +110,12 @@ extension Call {
   /// Changes the string under a key in place, making it longer (or making it) where needed.
   ///
   /// `newLength` gets the present length, 0 where there is no entry, and answers the new one, never a smaller one; nil
-  /// where it has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length.
+  /// where it has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length, and
+  /// answers whether it changed any: where it did not, and the length did not, nobody who watches the key is told.
   /// Answers false where a reply has been written.
   mutating func edit(
     _ key: Key, newLength: (inout Call, Entry?) -> Int?,
-    _ change: (inout Call, UnsafeMutableRawBufferPointer, Int) -> Void
+    _ change: (inout Call, UnsafeMutableRawBufferPointer, Int) -> Bool
   ) -> Bool {
     var admitted = 0
     var needed = 0
@@ -129,14 +130,13 @@ extension Call {
       guard isString(entry), let length = newLength(&self, entry) else { return false }
       let former = entry?.value.count ?? 0
       if let entry, length == former {
-        change(&self, entry.mutableValue, former)
-        store.changed(key)
+        if change(&self, entry.mutableValue, former) { store.changed(key) }
         return true
       }
       // How much room it takes is known only under the lock, and room is made outside of it: once more, then.
       needed = length + key.count
       if needed > admitted { continue }
-      return succeeded(store.resize(key, entry, to: length, kept(entry)) { change(&self, $0, former) })
+      return succeeded(store.resize(key, entry, to: length, kept(entry)) { _ = change(&self, $0, former) })
     }
   }
 

@@ -15,7 +15,10 @@ extension Strings {
         call.replyTooLong()
         return nil
       },
-      { _, bytes, former in UnsafeMutableRawBufferPointer(rebasing: bytes[former...]).copyMemory(from: tail) })
+      { _, bytes, former in
+        UnsafeMutableRawBufferPointer(rebasing: bytes[former...]).copyMemory(from: tail)
+        return true
+      })
     if done { call.reply(integer: total) }
   }
 
@@ -40,6 +43,7 @@ extension Strings {
       },
       { _, bytes, _ in
         UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + patch.count]).copyMemory(from: patch)
+        return true
       })
     if done { call.reply(integer: total) }
   }

@@ -55,8 +55,13 @@ public struct ChapterWriter {
       }
       let shape = dice.pick(choices)
       var words = shape.words(&dice)
-      if dice.chance(bentPercent) { bend(&words, &dice) }
-      chapter.steps.append(.init(connection: connection, words: words, comparison: shape.comparison))
+      var comparison = shape.comparison
+      if dice.chance(bentPercent) {
+        bend(&words, &dice)
+        // Another cursor than 0 means something only to the server that gave it.
+        if case .scan = comparison { comparison = .sameType }
+      }
+      chapter.steps.append(.init(connection: connection, words: words, comparison: comparison))
     }
     return chapter
   }
