@@ -5,9 +5,10 @@ WALLS := --explicit-target-dependency-import-check error
 SOURCES := Sources Tests Package.swift
 # For `make run`: make run ARGS="--max-memory 1gb --redis-port 7000"
 ARGS ?=
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run build bench bench-quick test test-asan test-tsan lint format docs clean
+.PHONY: help run build bench bench-quick test test-asan test-tsan fuzz lint format docs clean
 
 help: ## this list
 	@echo "NexusCache: targets of this Makefile"
@@ -44,6 +45,10 @@ bench: build ## everything measured beside Redis, memcached and nginx (about 25 
 bench-quick: build ## the same, smaller and noisier (about 2 minutes)
 	@scripts/setup bench
 	bench/run --quick
+
+fuzz: ## the parsers and the store under libFuzzer (make fuzz SECONDS=60)
+	@scripts/setup build
+	fuzz/run $(SECONDS)
 
 lint: ## formatting, strictly
 	swift format lint --strict --recursive --parallel $(SOURCES)

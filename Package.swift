@@ -52,6 +52,8 @@ let package = Package(
     .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
     .testTarget(name: "TidyTests", dependencies: ["NexusService"]),
     .testTarget(
+      name: "RealClientTests", dependencies: ["NexusTestSupport", "nexuscache"], exclude: ["redis_py.py"]),
+    .testTarget(
       name: "NexusCacheTests",
       dependencies: ["NexusCache", "NexusService", "NexusTestSupport", "nexuscache"]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),

@@ -7,7 +7,7 @@ public struct HTTPConfiguration: Sendable {
   public var port: UInt16 = 8080
   /// As replies name this node.
   public var nodeName: String = "1"
-  /// Bytes of all the replies of one loop that wait for their readers; past it, replies above 1 MB are refused with 503.
+  /// Bytes of all the replies of one loop that wait for their readers; past it, replies above 1 MB are refused (503).
   public var pendingRepliesLimitBytes: Int = 256 << 20
   /// Connections of one loop; more wait in the kernel's queue.
   public var connectionLimit: Int = 10_000

@@ -86,9 +86,9 @@ struct ClientCard: Sendable {
 extension Session {
   /// The session's own objects; what its buffers hold is the transport's to tell.
   var memoryBytes: Int {
-    var bytes = class_getInstanceSizeOf(Session.self) + peer.remote.utf8.count + peer.local.utf8.count
+    var bytes = instanceBytes(Session.self) + peer.remote.utf8.count + peer.local.utf8.count
     guard let extras else { return bytes }
-    bytes += class_getInstanceSizeOf(SessionExtras.self) + extras.name.utf8.count
+    bytes += instanceBytes(SessionExtras.self) + extras.name.utf8.count
     for kind in ChannelKind.allCases {
       // A name, its share of the set's table, and the array that holds it.
       bytes += extras.names(kind).reduce(0) { $0 + $1.count + 48 }
@@ -99,7 +99,7 @@ extension Session {
 }
 
 /// Bytes of an instance: the header and its stored properties, as the allocator rounds them.
-private func class_getInstanceSizeOf(_ type: AnyClass) -> Int { type == Session.self ? 192 : 160 }
+private func instanceBytes(_ type: AnyClass) -> Int { type == Session.self ? 192 : 160 }
 
 /// Every client of the node, gathered from all loops.
 struct Census: Sendable {

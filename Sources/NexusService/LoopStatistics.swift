@@ -40,7 +40,7 @@ public struct LoopStatistics: Sendable {
 
   /// All loops together.
   ///
-  /// Invariant: every stored property is one or more `UInt64` counters, so that the sum of two is the sum of their words.
+  /// Invariant: every stored property is `UInt64` counters, so that the sum of two is the sum of their words.
   public init(sumOf loops: UnsafeBufferPointer<LoopStatistics>) {
     self.init()
     withUnsafeMutableBytes(of: &self) { sum in

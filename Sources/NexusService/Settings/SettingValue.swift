@@ -1,4 +1,4 @@
-/// A parsed value: the text as it is shown again, and the number behind it (for text its length, for lists their count).
+/// A parsed value: the text as it is shown again, and the number behind it (for text and lists: the length).
 struct SettingValue: Sendable {
   var text: String
   var number: Int
