@@ -67,7 +67,6 @@ public final class NexusCacheServer {
   /// - Throws: where an address cannot be listened on; nothing is left running then.
   @discardableResult public func start(opened: () -> Void = {}) throws(StartFailure) -> NexusCacheServer {
     let settings = configuration.settings
-    DescriptorLimit.raise(forClients: settings.maxClients, log)
     if settings.httpPort != 0 {
       for address in try BindAddress.resolve(settings.bind) {
         if let opened = try HTTPDoors(node: node, runtime: runtime, address: address) { httpDoors.append(opened) }

@@ -16,7 +16,7 @@ enum DescriptorLimit {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     guard limit.rlim_cur < needed else { return }
     log.warning(
-      "the limit of open files allows fewer clients than configured: raise it (ulimit -n) or lower the limit of clients",
+      "the limit of open files allows fewer clients than configured: raise it (ulimit -n) or lower max-clients",
       ("clients", "\(clients)"), ("open_files", "\(limit.rlim_cur)"), ("needed", "\(needed)"))
   }
 }
