@@ -109,9 +109,10 @@ extension Call {
 
   /// Changes the string under a key in place, making it longer (or making it) where needed.
   ///
-  /// `newLength` gets the present length, 0 where there is no entry, and answers the new one, never a smaller one; nil
-  /// where it has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length, and
-  /// answers whether it changed any: where it did not, and the length did not, nobody who watches the key is told.
+  /// `newLength` gets the live entry and answers the length that its value is to have, never a smaller one; nil where it
+  /// has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length, and answers
+  /// whether it changed any: where neither bytes nor length changed, nobody who watches the key is told.
+  ///
   /// Answers false where a reply has been written.
   mutating func edit(
     _ key: Key, newLength: (inout Call, Entry?) -> Int?,
