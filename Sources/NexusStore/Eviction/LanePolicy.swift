@@ -135,6 +135,7 @@ extension LanePolicy {
     }
   }
 
+  /// Bytes allocated beside the entries. A few loads: compare it after an eviction with what was last accounted for.
   var heapBytes: Int { s3fifo.heapBytes + (sizeAware?.heapBytes ?? 0) }
 }
 

@@ -54,8 +54,9 @@ struct ShadowCache: BitwiseCopyable {
     queues.release()
   }
 
-  var heapBytes: Int {
-    slotCount * MemoryLayout<Slot>.stride + (headMask + 1) * MemoryLayout<UInt16>.stride + queues.heapBytes
+  /// With the ghosts that it will remember: about a byte an entry.
+  var heapBytesMax: Int {
+    slotCount * (MemoryLayout<Slot>.stride + 1) + (headMask + 1) * MemoryLayout<UInt16>.stride
   }
 
   /// For the ghosts, which want all bits of 64 to differ.

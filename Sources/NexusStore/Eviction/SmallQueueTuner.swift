@@ -26,6 +26,8 @@ struct SmallQueueTuner: BitwiseCopyable {
   private let epochRequests: Int
   private var requests = 0
   private var current: Int?
+  /// What the shadows take, with their ghosts.
+  let heapBytes: Int
   /// Requests whose hash has none of these bits are the sample.
   let mask: UInt64
   private(set) var share: Int
@@ -46,6 +48,9 @@ struct SmallQueueTuner: BitwiseCopyable {
       (shadows + index).initialize(to: ShadowCache(capacity: capacity, smallShare: Self.shareAt(index)))
       if Self.shareAt(index) == share { current = index }
     }
+    heapBytes =
+      Self.shareCount
+      * (MemoryLayout<ShadowCache>.stride + MemoryLayout<Float>.stride + shadows[0].heapBytesMax)
   }
 
   private static func shareAt(_ index: Int) -> Int {
@@ -56,12 +61,6 @@ struct SmallQueueTuner: BitwiseCopyable {
     for index in 0..<Self.shareCount { shadows[index].release() }
     shadows.deallocate()
     misses.deallocate()
-  }
-
-  var heapBytes: Int {
-    var sum = Self.shareCount * (MemoryLayout<ShadowCache>.stride + MemoryLayout<Float>.stride)
-    for index in 0..<Self.shareCount { sum += shadows[index].heapBytes }
-    return sum
   }
 
   /// The lane has grown or shrunk so much that the shadows no longer resemble it.
