@@ -7,7 +7,6 @@ import NexusStore
 
 /// Runs commands as one client's, without a socket and with a clock that stands where the test puts it.
 final class CommandConsole {
-  let store: Store
   let node: Node
   let door: RedisDoor
   let engine: Engine
@@ -15,7 +14,7 @@ final class CommandConsole {
   var session: Session
 
   init() {
-    store = Store(StoreConfiguration())
+    let store = Store(StoreConfiguration())
     node = Node(store: store, loopCount: 1, log: SilentLog(), startedAt: 0, runID: String(repeating: "0", count: 40))
     door = RedisDoor(node: node)
     engine = Engine(door: door, loop: loop)
