@@ -66,6 +66,7 @@ let package = Package(
     .testTarget(
       name: "NexusRedisDoorTests",
       dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor"]),
+    .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],
   swiftLanguageModes: [.v6]

@@ -15,7 +15,7 @@ public enum LiteralRequest: UInt8, BitwiseCopyable {
   ) -> LiteralRequest {
     // The shortest GET is "*2\r\n$3\r\nGET\r\n$0\r\n\r\n".
     if end - start < 19 { return .other }
-    // Bytes 0...7 are "*2\r\n$3\r\n", 5...12 "3\r\nGET\r\n"; bit 5 of the letters is masked away. Byte 13 is "$".
+    // Bytes 0...7 are "*2\r\n$3\r\n" and 5...12 "3\r\nGET\r\n"; bit 5 of the name's letters is masked away.
     let head = start.loadUnaligned(as: UInt64.self).littleEndian
     let name = start.loadUnaligned(fromByteOffset: 5, as: UInt64.self).littleEndian & 0xFFFF_DFDF_DFFF_FFFF
     if head == 0x0A0D_3324_0A0D_322A, name == 0x0A0D_5445_470A_0D33 {

@@ -190,6 +190,7 @@ public struct RequestParser: BitwiseCopyable {
     if length > 0, bytes[length - 1] == 0x0D { length -= 1 }
     let line = UnsafeRawBufferPointer(rebasing: bytes[..<length])
     scratch.count = 0
+    if length < RequestLimits.lineBytes { scratch.shrink(to: RequestLimits.lineBytes) }
     scratch.reserve(length + 1)
     let before = arena.count
     guard InlineRequest.split(line, &scratch, &arena) else {

@@ -81,6 +81,9 @@ public final class RedisDoor: @unchecked Sendable {
     }
   }
 
+  /// Milliseconds until the pause is over, 0 where there is none.
+  func pauseLeft(now: UnixMilliseconds) -> Int { pause.withLock { Int(max(0, $0.until - now)) } }
+
   /// Ends the pause if its time is over, or in any case; answers whether there is none now.
   @discardableResult func endPause(now: UnixMilliseconds, force: Bool = false) -> Bool {
     pause.withLock { pause in

@@ -163,7 +163,9 @@ extension Engine {
   private func refusal(_ slot: UnsafePointer<CommandTable.Slot>, _ session: Session) -> String? {
     let flags = slot.pointee.flags
     if session.obstacles.contains(.unauthenticated), !flags.contains(.noAuth) {
-      return "NOAUTH Authentication required."
+      if !node.settings.password.isEmpty { return "NOAUTH Authentication required." }
+      // The password has been taken away since the client connected.
+      session.set(.unauthenticated, false)
     }
     if session.obstacles.contains(.transaction), flags.contains(.noMulti) {
       return "ERR Command not allowed inside a transaction"

@@ -83,12 +83,21 @@ struct ClientCard: Sendable {
   }
 }
 
+extension SessionExtras {
+  /// What the allocator gives for one instance; a test holds it to the truth.
+  static let instanceBytes = 128
+}
+
 extension Session {
+  /// What the allocator gives for one instance; a test holds it to the truth.
+  static let instanceBytes = 160
+
   /// The session's own objects; what its buffers hold is the transport's to tell.
   var memoryBytes: Int {
-    var bytes = instanceBytes(Session.self) + peer.remote.utf8.count + peer.local.utf8.count
+    var bytes =
+      Session.instanceBytes + peer.remote.utf8.count + peer.local.utf8.count
     guard let extras else { return bytes }
-    bytes += instanceBytes(SessionExtras.self) + extras.name.utf8.count
+    bytes += SessionExtras.instanceBytes + extras.name.utf8.count
     for kind in ChannelKind.allCases {
       // A name, its share of the set's table, and the array that holds it.
       bytes += extras.names(kind).reduce(0) { $0 + $1.count + 48 }
@@ -97,9 +106,6 @@ extension Session {
     return bytes
   }
 }
-
-/// Bytes of an instance: the header and its stored properties, as the allocator rounds them.
-private func instanceBytes(_ type: AnyClass) -> Int { type == Session.self ? 192 : 160 }
 
 /// Every client of the node, gathered from all loops.
 struct Census: Sendable {

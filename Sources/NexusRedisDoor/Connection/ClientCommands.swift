@@ -206,11 +206,15 @@ extension CommandTable {
 }
 
 extension Engine {
-  /// When a pause is over, this loop wakes every loop's waiting clients. A pause that was made longer meanwhile has
-  /// a timer of its own.
+  /// When a pause is over, this loop wakes every loop's waiting clients. One that was made longer meanwhile is waited
+  /// for again.
   func endPauseLater(milliseconds: Int) {
-    loop.after(milliseconds: min(milliseconds, Int(Int32.max))) { [self] in
-      if door.endPause(now: loop.now) { door.onEveryLoop(from: self) { $0.resumePaused() } }
+    loop.after(milliseconds: min(max(milliseconds, 1), Int(Int32.max))) { [self] in
+      if door.endPause(now: loop.now) {
+        door.onEveryLoop(from: self) { $0.resumePaused() }
+      } else {
+        endPauseLater(milliseconds: door.pauseLeft(now: loop.now))
+      }
     }
   }
 }

@@ -1,0 +1,190 @@
+import NexusModel
+import NexusService
+import NexusStore
+
+@testable import NexusRedisDoor
+
+/// A node without threads and sockets: its loops run when the test says so, on the clock that the test sets.
+final class FakeNode {
+  let node: Node
+  let door: RedisDoor
+  let loops: [FakeLoop]
+  private(set) var clients: [FakeClient] = []
+
+  init(loops count: Int = 1, password: String = "", now: UnixMilliseconds = 1_000_000) {
+    let settings = Settings()
+    if !password.isEmpty { try! settings.change([(id: .password, text: password)]) }
+    node = Node(
+      store: Store(StoreConfiguration()), loopCount: count, log: SilentLog(), startedAt: now,
+      runID: String(repeating: "0", count: 40), settings: settings)
+    door = RedisDoor(node: node)
+    loops = (0..<count).map { FakeLoop(index: $0, now: now) }
+    node.attach(loops)
+    for loop in loops { loop.engine = door.makeEngine(loop) }
+  }
+
+  func connect(loop index: Int = 0) -> FakeClient {
+    let client = FakeClient(self, loops[index], number: UInt32(clients.count))
+    clients.append(client)
+    loops[index].clients[client.connection] = client
+    client.open()
+    return client
+  }
+
+  /// Runs what loops have posted to each other until nothing is left.
+  func settle() {
+    while loops.contains(where: { !$0.mailbox.isEmpty }) {
+      for loop in loops {
+        let work = loop.mailbox
+        loop.mailbox = []
+        for item in work { item() }
+      }
+    }
+  }
+
+  /// Moves every loop's clock on, and runs the timers that are due.
+  func advance(milliseconds: Int) {
+    for loop in loops { loop.now += Int64(milliseconds) }
+    for loop in loops {
+      let due = loop.timers.filter { $0.at <= loop.now }
+      loop.timers.removeAll { $0.at <= loop.now }
+      for timer in due { timer.work() }
+    }
+    settle()
+  }
+}
+
+final class FakeLoop: EventLoop, @unchecked Sendable {
+  let index: Int
+  var now: UnixMilliseconds
+  /// Rises by a microsecond with every look, or by what the test says.
+  var clockStep: UInt64 = 1000
+  private var clock: UInt64 = 0
+  var engine: Engine!
+  var clients: [ConnectionID: FakeClient] = [:]
+  var mailbox: [@Sendable () -> Void] = []
+  var timers: [(at: UnixMilliseconds, work: @Sendable () -> Void)] = []
+
+  init(index: Int, now: UnixMilliseconds) {
+    self.index = index
+    self.now = now
+  }
+
+  var monotonicNanoseconds: UInt64 {
+    clock += clockStep
+    return clock
+  }
+
+  func send(_ bytes: UnsafeRawBufferPointer, to id: ConnectionID) -> Bool {
+    guard let client = clients[id] else { return false }
+    client.received += Array(bytes)
+    return true
+  }
+
+  func close(_ id: ConnectionID, afterFlush: Bool) { clients[id]?.close(.killed) }
+  func resume(_ id: ConnectionID) { clients[id]?.resume() }
+  func pendingOutputBytes(_ id: ConnectionID) -> Int { 0 }
+  func pendingInputBytes(_ id: ConnectionID) -> Int { clients[id]?.input.count ?? 0 }
+  func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void) {
+    timers.append((now + Int64(milliseconds), work))
+  }
+  func post(_ work: @escaping @Sendable () -> Void) { mailbox.append(work) }
+}
+
+/// A client's end of a connection, and what a transport keeps about it.
+final class FakeClient {
+  let connection: ConnectionID
+  /// Strong both ways: a test may hold on to either alone.
+  private let node: FakeNode
+  private let loop: FakeLoop
+  private var session: UnsafeMutableRawPointer?
+  var input: [UInt8] = []
+  var received: [UInt8] = []
+  private(set) var isSuspended = false
+  private(set) var isClosed = false
+  /// Bytes given to the engine, counted again whenever they are offered again.
+  private(set) var offeredBytes = 0
+
+  init(_ node: FakeNode, _ loop: FakeLoop, number: UInt32) {
+    self.node = node
+    self.loop = loop
+    connection = ConnectionID(slot: number, generation: 1)
+  }
+
+  func open() {
+    var farewell = OutputBuffer(capacity: 64)
+    defer { farewell.deallocate() }
+    let peer = PeerAddress(
+      remote: "127.0.0.1:\(50_000 + connection.slot)", local: "127.0.0.1:6379", descriptor: 9, isUnixSocket: false)
+    session = loop.engine.open(connection, peer, farewell: &farewell)
+  }
+
+  /// Sends lines as they are typed (inline requests), runs all loops, and answers what came back.
+  @discardableResult func say(_ lines: String...) -> String {
+    push(Array(lines.map { $0 + "\r\n" }.joined().utf8))
+    node.settle()
+    return take()
+  }
+
+  /// What came back since the last look, every line end as `|`.
+  func take() -> String {
+    defer { received = [] }
+    return String(decoding: received, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
+      .joined(separator: "|")
+  }
+
+  func push(_ bytes: [UInt8]) {
+    input += bytes
+    if !isSuspended { offer() }
+  }
+
+  func resume() {
+    guard isSuspended, !isClosed else { return }
+    isSuspended = false
+    offer()
+  }
+
+  func close(_ reason: CloseReason) {
+    guard !isClosed else { return }
+    isClosed = true
+    loop.clients[connection] = nil
+    if let session { loop.engine.closed(session, reason) }
+    session = nil
+  }
+
+  private func offer() {
+    while let session, !input.isEmpty {
+      var output = OutputBuffer(capacity: 64)
+      defer { output.deallocate() }
+      let count = input.count
+      offeredBytes += count
+      // The engine gets bytes of its own, so that a read past the end is an address sanitizer's find.
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+      defer { bytes.deallocate() }
+      bytes.copyBytes(from: input)
+      let result = loop.engine.receive(session, bytes, &output)
+      precondition(result.consumed <= count)
+      received += Array(output.bytes)
+      input.removeFirst(result.consumed)
+      switch result.next {
+      case .proceed: return
+      case .yield: continue
+      case .suspend:
+        isSuspended = true
+        return
+      case .closeAfterFlush:
+        close(.byDoor)
+        return
+      }
+    }
+  }
+}
+
+/// A request as client libraries send it.
+func request(_ words: String...) -> [UInt8] { request(words.map { Array($0.utf8) }) }
+
+func request(_ words: [[UInt8]]) -> [UInt8] {
+  var bytes = Array("*\(words.count)\r\n".utf8)
+  for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + [13, 10] }
+  return bytes
+}
