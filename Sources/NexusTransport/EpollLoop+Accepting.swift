@@ -51,7 +51,11 @@ extension EpollLoop {
     for _ in 0..<Self.acceptsPerTurn {
       let descriptor = nexus_accept4(socket.descriptor, &peer.storage, &peer.length)
       if descriptor >= 0 {
-        if socket.unixPath == nil { adopt(descriptor, socket, peer) } else { handRound(descriptor, socket) }
+        if socket.unixPath == nil && !hasMoreThanItsShare {
+          adopt(descriptor, socket, peer)
+        } else {
+          handRound(descriptor, socket, peer)
+        }
         continue
       }
       switch errno {
@@ -80,13 +84,21 @@ extension EpollLoop {
     }
   }
 
-  /// One loop accepts what comes by a Unix socket and deals it out in turn: local clients are few and busy, and an even
-  /// share matters more to them than one hop when they connect.
-  private func handRound(_ descriptor: Int32, _ socket: ListeningSocket) {
-    let target = siblings[nextSibling % siblings.count]
-    nextSibling = (nextSibling + 1) % siblings.count
-    if target === self { return adopt(descriptor, socket, SocketAddress()) }
-    target.post { [unowned target] in target.adopt(descriptor, socket, SocketAddress()) }
+  /// The kernel deals connections out by a hash of their addresses, which is even only for many of them. A loop that
+  /// has an eighth more than the mean passes new ones on.
+  private var hasMoreThanItsShare: Bool {
+    let mean = limits.connectionsNow.load(ordering: .relaxed) / siblings.count
+    return siblings.count > 1 && table.count > mean + max(1, mean / 8)
+  }
+
+  /// To each loop in turn. One loop accepts all that comes by a Unix socket: local clients are few and busy, and an
+  /// even share matters more to them than one hop when they connect.
+  private func handRound(_ descriptor: Int32, _ socket: ListeningSocket, _ peer: SocketAddress) {
+    var target = siblings[nextSibling % siblings.count]
+    if target === self && socket.unixPath == nil { target = siblings[(nextSibling + 1) % siblings.count] }
+    nextSibling = (target.index + 1) % siblings.count
+    if target === self { return adopt(descriptor, socket, peer) }
+    target.post { [unowned target] in target.adopt(descriptor, socket, peer) }
   }
 
   private func adopt(_ descriptor: Int32, _ socket: ListeningSocket, _ peer: SocketAddress) {

@@ -45,6 +45,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   public var now: UnixMilliseconds { state.pointee.now }
   var moreSoon = false
   var nextSweep: UnixMilliseconds = 0
+  var isAskedToShed = false
   var lastAcceptComplaint: UnixMilliseconds = 0
   var stopDeadline: UInt64?
   var hasEnded = false
@@ -135,6 +136,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     }
     if stopDeadline != nil { stopStep() }
     if !dirty.isEmpty { flushDirty() }
+    if gauge.bytes > limits.allBuffersBytes.load(ordering: .relaxed) { askAllToShed() }
     if now >= nextSweep { sweep() }
     if !doomed.isEmpty { closeDoomed() }
     if !retired.isEmpty {
@@ -160,6 +162,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   private func dispatchOther(_ token: UInt64) {
     let index = Int(token >> 3)
     switch token & 7 {
+    case 1: mailbox.silence()
     case 2: if index < listening.count { onAcceptable(index) }
     case 3: if index < watched.count { watched[index].target?.ready() }
     default: break
@@ -167,8 +170,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   }
 
   private func runMailbox() {
-    guard let letters = mailbox.take() else { return }
-    for work in letters { work() }
+    for work in mailbox.take() { work() }
   }
 
   private func runTimers() {

@@ -54,6 +54,9 @@ public struct RuntimeConfiguration: Sendable {
     public var readAheadBytes = 16 * 1024 * 1024
     /// An unfinished request longer than this ends its connection.
     public var inputBytes = 1024 * 1024 * 1024
+    /// What all clients' buffers together may come to, as the gauge counts; beyond it the clients that hold most are
+    /// dropped. 0: no limit.
+    public var allBuffersBytes = 0
 
     public init() {}
   }
@@ -69,6 +72,7 @@ final class LiveLimits: Sendable {
   let pauseOutputBytes: Atomic<Int>
   let readAheadBytes: Atomic<Int>
   let inputBytes: Atomic<Int>
+  let allBuffersBytes: Atomic<Int>
   /// Connections of all loops.
   let connectionsNow = Atomic<Int>(0)
 
@@ -81,6 +85,7 @@ final class LiveLimits: Sendable {
     pauseOutputBytes = Atomic(0)
     readAheadBytes = Atomic(0)
     inputBytes = Atomic(0)
+    allBuffersBytes = Atomic(0)
     set(limits)
   }
 
@@ -93,6 +98,7 @@ final class LiveLimits: Sendable {
       max(limits.singleReplyBytes, limits.outputBytes == 0 ? .max : limits.outputBytes), ordering: .relaxed)
     pauseOutputBytes.store(limits.pauseOutputBytes, ordering: .relaxed)
     readAheadBytes.store(limits.readAheadBytes, ordering: .relaxed)
+    allBuffersBytes.store(limits.allBuffersBytes == 0 ? .max : limits.allBuffersBytes, ordering: .relaxed)
     // The kept input counts in 32 bits.
     inputBytes.store(min(limits.inputBytes, 1 << 31), ordering: .relaxed)
   }

@@ -22,10 +22,10 @@ final class EchoDoor: StreamDoor {
 
   /// What the test looks at, from its own thread.
   final class Journal: Sendable {
-    let opened = Mutex<[ConnectionID]>([])
-    let peers = Mutex<[PeerAddress]>([])
-    let closed = Mutex<[CloseReason]>([])
-    let suspended = Mutex<[(EpollLoop, ConnectionID)]>([])
+    let opened = Guarded<[ConnectionID]>([])
+    let peers = Guarded<[PeerAddress]>([])
+    let closed = Guarded<[CloseReason]>([])
+    let suspended = Guarded<[(EpollLoop, ConnectionID)]>([])
     let messages = Atomic<Int>(0)
     let receives = Atomic<Int>(0)
     let turns = Atomic<Int>(0)
@@ -160,7 +160,7 @@ final class EchoServer {
 
   /// Runs on the loop's thread and waits for the answer.
   func onLoop<T: Sendable>(_ index: Int = 0, _ work: @escaping @Sendable (EpollLoop) -> T) -> T {
-    let answer = Mutex<T?>(nil)
+    let answer = Guarded<T?>(nil)
     let loop = runtime.loops[index]
     loop.post { [unowned loop] in
       let value = work(loop)
@@ -171,13 +171,4 @@ final class EchoServer {
       usleep(200)
     }
   }
-}
-
-/// Waits for something that another thread will make true; gives up after ten seconds.
-func eventually(_ condition: () -> Bool) -> Bool {
-  for _ in 0..<50_000 {
-    if condition() { return true }
-    usleep(200)
-  }
-  return condition()
 }

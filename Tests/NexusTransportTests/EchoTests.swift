@@ -17,6 +17,41 @@ import Testing
     #expect(server.runtime.connectionCount == 20)
   }
 
+  @Test func `connections are spread evenly, whatever the kernel's hash`() throws {
+    let server = try EchoServer(loops: 2)
+    var clients: [TestClient] = []
+    for _ in 0..<60 {
+      clients.append(try server.client())
+      #expect(try clients.last?.echo("e") == "e")
+    }
+    for loop in 0..<2 { #expect((25...35).contains(server.counted(by: loop).connectionsNow)) }
+  }
+
+  @Test(arguments: [1, 2, 3] as [UInt64]) func `however requests are cut into packets, replies are the same`(
+    _ seed: UInt64
+  ) throws {
+    let server = try EchoServer(loops: 2)
+    var random = Seeded(state: seed)
+    for _ in 0..<4 {
+      let client = try server.client()
+      let payloads = (0..<200).map { _ in
+        let size = Int.random(in: 0..<8, using: &random) == 0 ? 60_000 : 300
+        return [UInt8](repeating: UInt8(ascii: "e"), count: Int.random(in: 1...size, using: &random))
+          + withUnsafeBytes(of: UInt64.random(in: 0 ... .max, using: &random)) { Array($0) }
+      }
+      let bytes = payloads.flatMap(TestClient.frame)
+      var cuts = (0..<300).map { _ in Int.random(in: 0...bytes.count, using: &random) }
+      cuts = ([0, bytes.count] + cuts).sorted()
+      let pieces = zip(cuts, cuts.dropFirst()).map { Array(bytes[$0..<$1]) }
+      let writer = Thread { for piece in pieces { try? client.write(piece) } }
+      for (index, payload) in payloads.enumerated() where try client.receive() != payload {
+        Issue.record("reply \(index) differs, seed \(seed)")
+        break
+      }
+      writer.join()
+    }
+  }
+
   @Test func `a request that arrives byte by byte is answered once it is whole`() throws {
     let server = try EchoServer()
     let client = try server.client()
@@ -42,30 +77,18 @@ import Testing
     let server = try EchoServer()
     let client = try server.client()
     let payload = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
-    let writer = Writer(client, TestClient.frame(payload) + TestClient.frame("e behind it"))
+    let writer = client.writing(TestClient.frame(payload) + TestClient.frame("e behind it"))
     #expect(try client.receive() == payload)
     #expect(try client.receiveText() == "e behind it")
     writer.join()
   }
 }
 
-/// Writes on a thread of its own while the test reads.
-final class Writer: @unchecked Sendable {
-  private let client: TestClient
-  private let bytes: [UInt8]
-  private var thread: pthread_t = 0
-
-  init(_ client: TestClient, _ bytes: [UInt8]) {
-    self.client = client
-    self.bytes = bytes
-    pthread_create(&thread, nil, runWriter, Unmanaged.passRetained(self).toOpaque())
+/// The generator of Knuth's MMIX, mixed: the same seed gives the same test.
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return (state ^ (state >> 29)) &* 0xBF58_476D_1CE4_E5B9
   }
-
-  fileprivate func run() { try? client.write(bytes) }
-  func join() { pthread_join(thread, nil) }
-}
-
-private func runWriter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  Unmanaged<Writer>.fromOpaque(context!).takeRetainedValue().run()
-  return nil
 }

@@ -20,6 +20,16 @@ import Testing
     #expect(eventually { server.journal.closed.withLock { $0 == [.byPeer] } })
   }
 
+  @Test func `what a client sent before it went away is executed`() throws {
+    let path = "/tmp/nexus-\(getpid())-away.sock"
+    let server = try EchoServer(unixPath: path)
+    for client in [try server.client(), try TestClient(unixPath: path)] {
+      try client.write((0..<100).flatMap { TestClient.frame("e\($0)") })
+    }
+    #expect(eventually { server.journal.messages.load(ordering: .relaxed) == 200 })
+    #expect(eventually { server.journal.closed.withLock { $0.count == 2 } })
+  }
+
   @Test func `a door that asks to close has its last reply delivered first`() throws {
     let server = try EchoServer()
     let client = try server.client()

@@ -31,7 +31,7 @@ import Testing
     #expect(try server.client().echo("e still here") == "e still here")
 
     // Once it reads, everything is executed and answered.
-    let writer = Writer(client, Array(requests[accepted...]))
+    let writer = client.writing(Array(requests[accepted...]))
     for _ in 0..<25_000 { #expect(try client.receive().count == 16 * 1024) }
     writer.join()
     #expect(server.journal.messages.load(ordering: .relaxed) == 25_001)
@@ -150,6 +150,23 @@ import Testing
     #expect(try idle.readToEnd().isEmpty)
     #expect(server.journal.closed.withLock { $0 == [.idleTimeout] })
     #expect(try subscriber.echo("e still") == "e still")
+  }
+
+  @Test func `when all buffers together are too much, the client that holds most is dropped`() throws {
+    var limits = RuntimeConfiguration.Limits()
+    limits.allBuffersBytes = 8 * 1024 * 1024
+    let server = try EchoServer(loops: 2, limits: limits)
+    let small = try (0..<4).map { _ in try server.client() }
+    // Each has half of a request of 40 KB waiting.
+    for client in small { try client.write([0x40, 0x9C, 0, 0] + [UInt8](repeating: 0x65, count: 20_000)) }
+    let greedy = try server.client(receiveBufferBytes: 8192)
+    try greedy.write(TestClient.ask(Self.kernelBytes * 2))
+    #expect(eventually { server.journal.closed.withLock { $0 == [.outputLimit] } })
+    #expect(eventually { server.gauge.bytes < 8 * 1024 * 1024 })
+    for client in small {
+      try client.write([UInt8](repeating: 0x65, count: 20_000))
+      #expect(try client.receive().count == 40_000)
+    }
   }
 
   @Test func `a thousand idle connections own no buffers`() throws {

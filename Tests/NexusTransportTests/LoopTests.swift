@@ -84,34 +84,15 @@ import Testing
 }
 
 final class Collected: Sendable {
-  private let all = Mutex<[Int]>([])
+  private let all = Guarded<[Int]>([])
   func add(_ value: Int) { all.withLock { $0.append(value) } }
   var values: [Int] { all.withLock { $0 } }
-}
-
-/// A thread for a test's closure.
-final class Thread: @unchecked Sendable {
-  fileprivate let work: @Sendable () -> Void
-  private var thread: pthread_t = 0
-
-  init(_ work: @escaping @Sendable () -> Void) {
-    self.work = work
-    pthread_create(&thread, nil, runThread, Unmanaged.passRetained(self).toOpaque())
-  }
-
-  var handle: pthread_t { thread }
-  func join() { pthread_join(thread, nil) }
-}
-
-private func runThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  Unmanaged<Thread>.fromOpaque(context!).takeRetainedValue().work()
-  return nil
 }
 
 final class Pipe: WatchedDescriptor, @unchecked Sendable {
   let descriptor: Int32
   private let writer: Int32
-  let seen = Mutex("")
+  let seen = Guarded("")
   let calls = Atomic<Int>(0)
   let timeout = Atomic<Int>(-1)
 

@@ -49,7 +49,7 @@ import Testing
 
   @Test func `signals wake the waiter`() throws {
     let isReady = Atomic<Bool>(false)
-    let seen = Mutex<[SignalWaiter.Signal]>([])
+    let seen = Guarded<[SignalWaiter.Signal]>([])
     let waiting = Thread {
       let waiter = SignalWaiter()
       isReady.store(true, ordering: .releasing)

@@ -7,7 +7,7 @@ struct ClientFailure: Error, CustomStringConvertible {
 }
 
 /// A blocking client; every call gives up after ten seconds.
-final class TestClient {
+final class TestClient: Sendable {
   let descriptor: Int32
 
   convenience init(port: UInt16, host: String = "127.0.0.1", receiveBufferBytes: Int32? = nil) throws {
@@ -73,6 +73,9 @@ final class TestClient {
       all += piece[..<result]
     }
   }
+
+  /// Writes on a thread of its own while the test reads.
+  func writing(_ bytes: [UInt8]) -> Thread { Thread { [self] in try? write(bytes) } }
 
   func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 

@@ -1,0 +1,44 @@
+import NexusModel
+
+/// What happens when the buffers of all clients together are too much: those who hold most go.
+extension EpollLoop {
+  /// Clients that hold less than this are never dropped for the sake of others.
+  static let leastShedBytes = 64 * 1024
+
+  /// The client that holds most may be any loop's: each drops its own largest, while the excess lasts.
+  func askAllToShed() {
+    if isAskedToShed { return }
+    for loop in siblings {
+      if loop === self {
+        isAskedToShed = true
+        post { [unowned self] in shed() }
+      } else {
+        loop.post { [unowned loop] in loop.shed() }
+      }
+    }
+  }
+
+  private func shed() {
+    isAskedToShed = false
+    let limit = limits.allBuffersBytes.load(ordering: .relaxed)
+    let excess = gauge.bytes - limit
+    guard excess > 0 else { return }
+    var largest: ConnectionPointer?
+    var largestBytes = Self.leastShedBytes
+    for slot in 0..<table.highWater {
+      let connection = table.record(slot)
+      let bytes = connection.pointee.input.count + connection.pointee.output.bytes
+      if connection.pointee.phase == .open || connection.pointee.phase == .draining, bytes > largestBytes {
+        largest = connection
+        largestBytes = bytes
+      }
+    }
+    guard let largest else { return }
+    log.warning(
+      "a client was dropped because all clients' buffers together are over their limit, and it held most",
+      ("held_bytes", "\(largestBytes)"), ("limit_bytes", "\(limit)"))
+    let holdsOutput = largest.pointee.output.bytes >= largest.pointee.input.count
+    if holdsOutput { state.pointee.statistics.pointee.outputLimitDisconnections &+= 1 }
+    doom(largest, holdsOutput ? .outputLimit : .inputLimit)
+  }
+}
