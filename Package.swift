@@ -71,12 +71,3 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
-
-// Fuzz targets, built only where one is asked for (scripts/fuzz): their `main` is libFuzzer's.
-let fuzzed: [String: [Target.Dependency]] = [
-  "HTTP": ["NexusModel", "NexusStore", "NexusService", "NexusHTTPDoor"]
-]
-if let name = Context.environment["NEXUSCACHE_FUZZ"], let dependencies = fuzzed[name] {
-  package.targets.append(
-    .executableTarget(name: "Fuzz\(name)", dependencies: dependencies, path: "Fuzzing/\(name)", exclude: ["seeds"]))
-}
