@@ -9,7 +9,28 @@ struct DifferentialTests {
     "bits": CommandShape.bits,
     "keys": CommandShape.keys,
     "connection": CommandShape.connection,
+    "server": CommandShape.server,
   ]
+
+  /// Replies that differ because they are meant to, each with its reason.
+  static let knownDifferences: [KnownDifference] = []
+
+  /// `NEXUS_COMMANDS` commands (100,000) from `NEXUS_SEED`, of `NEXUS_FAMILY` alone where that is set.
+  @Test("random commands of every family get Redis's replies", .enabled(if: Shared.serves))
+  func agreesWithRedis() throws {
+    let seed = Dice.seed()
+    print("seed: NEXUS_SEED=\(seed)")
+    let names = Environment["NEXUS_FAMILY"].map { [$0] } ?? Self.families.keys.sorted()
+    let shapes = names.flatMap { Self.families[$0] ?? [] }
+    let campaign = DifferentialCampaign(
+      commands: Environment.number("NEXUS_COMMANDS", default: 100_000), seed: seed,
+      writer: ChapterWriter(shapes: shapes))
+    let run = DifferentialRun(
+      oracle: try RedisServer(["--enable-debug-command", "yes"]), subject: try NexusServer(),
+      knownDifferences: Self.knownDifferences)
+    if let report = try campaign.firstDifference(run) { Issue.record("\(report)") }
+    print("compared \(run.commandsCompared) replies; known differences: \(run.met)")
+  }
 
   @Test("the comparison finds no difference between Redis and Redis")
   func redisEqualsItself() throws {

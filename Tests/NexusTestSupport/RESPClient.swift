@@ -118,7 +118,7 @@ public final class RESPClient {
 
   // MARK: Asking
 
-  public func ask(_ words: [[UInt8]]) throws -> RESPValue {
+  @discardableResult public func ask(_ words: [[UInt8]]) throws -> RESPValue {
     try send(Self.encode(words))
     return try read()
   }

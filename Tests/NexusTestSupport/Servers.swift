@@ -1,7 +1,7 @@
 import Glibc
 
 /// A server process with a Redis door, started for a test and stopped with it.
-public protocol RedisSpeaker: AnyObject {
+public protocol RedisSpeaker: AnyObject, Sendable {
   var process: ChildProcess { get }
   var endpoint: RESPClient.Endpoint { get }
 }
@@ -25,7 +25,7 @@ public enum ServerFailure: Error, CustomStringConvertible {
 }
 
 /// The oracle: Debian's redis-server, without persistence, on a Unix socket of its own.
-public final class RedisServer: RedisSpeaker {
+public final class RedisServer: RedisSpeaker, Sendable {
   public let process: ChildProcess
   public let endpoint: RESPClient.Endpoint
   private let directory: String
@@ -54,7 +54,7 @@ public final class RedisServer: RedisSpeaker {
 }
 
 /// The program under test, as an operator starts it, on loopback ports of its own.
-public final class NexusServer: RedisSpeaker {
+public final class NexusServer: RedisSpeaker, Sendable {
   public let process: ChildProcess
   public let redisPort: Int
   public let httpPort: Int

@@ -56,7 +56,7 @@ public struct ChapterWriter {
       let shape = dice.pick(choices)
       var words = shape.words(&dice)
       var comparison = shape.comparison
-      if dice.chance(bentPercent) {
+      if shape.bends, dice.chance(bentPercent) {
         bend(&words, &dice)
         // Another cursor than 0 means something only to the server that gave it.
         if case .scan = comparison { comparison = .sameType }

@@ -18,11 +18,14 @@ public struct CommandShape: Sendable {
 
   public let weight: Int
   public let comparison: Comparison
+  /// Whether arguments may be dropped, doubled and replaced: not where that could stop a server or block a client.
+  public let bends: Bool
   let make: Make
 
-  public init(_ weight: Int, _ comparison: Comparison = .exact, _ make: @escaping Make) {
+  public init(_ weight: Int, _ comparison: Comparison = .exact, bends: Bool = true, _ make: @escaping Make) {
     self.weight = weight
     self.comparison = comparison
+    self.bends = bends
     self.make = make
   }
 
