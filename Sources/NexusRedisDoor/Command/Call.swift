@@ -20,6 +20,9 @@ public struct Call {
   public var version: Int
   /// The command's place in the table.
   public let commandIndex: Int
+  /// Set by a handler that has written nothing: the request waits, and is offered again when the loop resumes the
+  /// connection.
+  var isPostponed = false
   /// The first key, where the batch has hashed it already.
   var preparedKey: Key?
   var preparedKeyIndex = 0

@@ -118,6 +118,7 @@ extension Engine {
     call.preparedKey = key
     call.preparedKeyIndex = slot.pointee.firstKey
     run(&call, slot)
+    if call.isPostponed { return .wait }
     state.clock = loop.monotonicNanoseconds
     state.out = call.out
     finish(&call, slot, nanoseconds: state.clock &- started, &state.out)
@@ -129,7 +130,7 @@ extension Engine {
   func run(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) {
     let errorsBefore = statistics.pointee.errorReplies
     slot.pointee.command.handler(&call)
-    statistics.pointee.commands &+= 1
+    if !call.isPostponed { statistics.pointee.commands &+= 1 }
     if statistics.pointee.errorReplies != errorsBefore { counters.noteFailed(call.commandIndex) }
   }
 

@@ -80,6 +80,8 @@ final class SessionExtras {
   var libraryVersion = ""
   var transaction: Transaction?
   var watch: Watch?
+  /// While DEBUG SLEEP holds the session back: until when.
+  var wakesAt: UnixMilliseconds?
   var channels: Set<[UInt8]> = []
   var patterns: Set<[UInt8]> = []
   var shardChannels: Set<[UInt8]> = []

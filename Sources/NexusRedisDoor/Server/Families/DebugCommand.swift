@@ -23,10 +23,26 @@ extension CommandTable {
 extension Call {
   /// Redis stops the whole server; here only the connection that asked waits.
   mutating func sleep() {
-    let seconds = parseSeconds(self[2])
+    let asked = Int64((min(parseSeconds(self[2]), 86_400) * 1000).rounded())
+    // Inside EXEC there is no waiting: the stripes of its keys are held.
+    guard asked > 0, !engine.isExecuting else { return replyOK() }
+    guard let wakesAt = session.extras?.wakesAt else {
+      session.more.wakesAt = now + asked
+      return postpone(milliseconds: asked)
+    }
+    if now < wakesAt { return postpone(milliseconds: wakesAt - now) }
+    session.extras?.wakesAt = nil
+    let slept = UInt64(asked) &* 1_000_000
+    if door.diagnostics.isNotable(nanoseconds: slept) { engine.noteSlow(self, nanoseconds: slept) }
     replyOK()
-    let milliseconds = Int((min(seconds, 86_400) * 1000).rounded())
-    if milliseconds > 0 { engine.rest(session, milliseconds: milliseconds) }
+  }
+
+  /// Writes no reply: the request is offered again after so long, and the connection reads nothing until then.
+  private mutating func postpone(milliseconds: Int64) {
+    isPostponed = true
+    let connection = session.connection
+    let engine = engine
+    engine.loop.after(milliseconds: Int(milliseconds)) { [weak engine] in engine?.loop.resume(connection) }
   }
 
   /// As C's `strtod`: what is not a number is 0.
@@ -44,12 +60,4 @@ extension Call {
     out.writeSimple(
       "Value at:0x0 refcount:1 encoding:\(found.encoding) serializedlength:\(found.bytes) lru:0 lru_seconds_idle:0")
   }
-}
-
-extension Engine {
-  func rest(_ session: Session, milliseconds: Int) {}
-}
-
-extension RedisDoor {
-  func namespace(ofDatabase database: Int) -> NamespaceNumber { NamespaceNumber(database) }
 }

@@ -26,7 +26,7 @@ extension CommandTable {
 }
 
 enum Gravel {
-  static let signature = "NexusCache \(Product.version), speaks Redis ver. \(InfoFacts.redisVersion)"
+  static let signature = "NexusCache \(Product.version), speaks Redis ver. \(RedisDoor.redisVersion)"
   private static let stones: [Character] = ["#", "+", "x", "*", "'", ".", " "]
 
   /// Rows of stones, in order above, ever looser below. Equal seeds draw equal pictures.

@@ -66,6 +66,9 @@ extension InfoReport {
     field("evicted_keys", door.diagnostics.evictedKeys)
     field("keyspace_hits", totals.keyspaceHits)
     field("keyspace_misses", totals.keyspaceMisses)
+    field("pubsub_channels", door.channels.count(.channel))
+    field("pubsub_patterns", door.channels.count(.pattern))
+    field("pubsubshard_channels", door.channels.count(.shard))
     field("total_error_replies", totals.errorReplies)
     field("protocol_errors", totals.protocolErrors)
     field("client_output_buffer_limit_disconnections", totals.outputLimitDisconnections)
@@ -112,8 +115,8 @@ extension InfoReport {
   }
 
   mutating func writeKeyspace() {
-    for database in 0..<16 {
-      let namespace = door.namespace(ofDatabase: database)
+    for database in 0..<Databases.count {
+      let namespace = door.databases.namespace(of: database)
       let keys = node.store.count(in: namespace)
       guard keys > 0 else { continue }
       field("db\(database)", "keys=\(keys),expires=\(node.store.countWithExpiry(in: namespace))")
