@@ -6,14 +6,17 @@ import Testing
 @Suite("Bad input", .serialized, .enabled(if: Shared.serves))
 struct BadInputTests {
   /// Requests that break the protocol, or nearly do. Redis says what each is worth.
+  ///
+  /// Not here, because ours is meant to differ: more than 1,048,576 arguments are refused as they are announced (Redis
+  /// takes two thousand million), and a NUL byte does not hide the end of an inline request.
   static let requests: [String] = [
     "*1\r\n:5\r\n", "*1\r\n*1\r\n$4\r\nPING\r\n", "*abc\r\n", "*-1\r\n", "*-5\r\nPING\r\n", "*0\r\nPING\r\n",
-    "*2147483648\r\n", "*1048577\r\n", "*99999999999999999999\r\n", "*1\r\n$-5\r\n", "*1\r\n$-1\r\n", "*1\r\n$abc\r\n",
+    "*2147483648\r\n", "*99999999999999999999\r\n", "*1\r\n$-5\r\n", "*1\r\n$-1\r\n", "*1\r\n$abc\r\n",
     "*1\r\n$536870913\r\n", "*1\r\n$99999999999999999999\r\n", "*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n",
     "*1\r\n$+4\r\nPING\r\n", "*+1\r\n$4\r\nPING\r\n", "*1\r\n$04\r\nPING\r\n", "*1\n$4\nPING\n", "\r\n\r\nPING\r\n",
     "PING\n", "GET \"unbalanced\r\n", "ECHO \"a\\x41\\n\"\r\n", "ECHO 'it\\'s'\r\n", "ECHO \"a\"b\r\n",
     "   \r\nPING\r\n",
-    "*1\r\n$0\r\n\r\n", "*2\r\n$4\r\nECHO\r\n$0\r\n\r\n", "$4\r\nPING\r\n", ":1\r\n", "+OK\r\n", "GET\0a\r\n",
+    "*1\r\n$0\r\n\r\n", "*2\r\n$4\r\nECHO\r\n$0\r\n\r\n", "$4\r\nPING\r\n", ":1\r\n", "+OK\r\n",
     "POST / HTTP/1.1\r\nHost: x\r\n\r\n", "Host: evil\r\nPING\r\n", "\0\0\0\0\r\n", "ping\tpong\r\n",
     String(repeating: "x", count: 70_000), "*" + String(repeating: "1", count: 70_000),
     "*1\r\n$" + String(repeating: "1", count: 70_000), "*3\r\n$3\r\nSET\r\n$1\r\n",
@@ -106,28 +109,56 @@ struct BadInputTests {
   @Test("clients beyond max-clients are told so")
   func tooManyClients() throws {
     let server = try NexusServer(["--max-clients", "3"], threads: 1)
-    #expect(try eventually { try server.connect().ask("PING") == .simple(Array("PONG".utf8)) })
-    let clients = try (0..<3).map { _ in try server.connect() }
-    #expect(try eventually { clients.allSatisfy { (try? $0.ask("PING")) == .simple(Array("PONG".utf8)) } })
+    var witness: RESPClient?
+    // The connections that looked whether the server is up may not have ended yet.
+    #expect(
+      eventually {
+        guard let client = try? server.connect(), let info = try? client.info("clients") else { return false }
+        witness = client
+        return info.number("connected_clients") == 1
+      })
+    let others = try (0..<2).map { _ in try server.connect() }
+    for client in others { #expect(try client.ask("PING") == .simple(Array("PONG".utf8))) }
     let refused = try server.connect()
-    #expect(String(decoding: try refused.readToEnd(), as: UTF8.self) == "-ERR max number of clients reached\r\n")
-    #expect(try clients[0].info("stats").number("rejected_connections") ?? 0 >= 1)
+    let farewell = String(decoding: try refused.readToEnd(), as: UTF8.self)
+    #expect(farewell == "-ERR max number of clients reached\r\n")
+    #expect(try witness?.info("stats").number("rejected_connections") ?? 0 >= 1)
+    others[0].close()
+    #expect(eventually { (try? server.connect().ask("PING")) == .simple(Array("PONG".utf8)) })
   }
 
-  @Test("a client that does not read is dropped, memory stays bounded, others notice nothing")
+  @Test("a client that asks for more than it reads waits, in bounded memory, and gets every reply when it reads")
   func slowReader() throws {
     let server = try NexusServer(["--output-buffer-limit", "8mb"])
     let witness = try server.connect()
-    try witness.ask([Array("SET".utf8), Array("big".utf8), [UInt8](repeating: 120, count: 1 << 20)])
+    let value = [UInt8](repeating: 120, count: 1 << 20)
+    try witness.ask([Array("SET".utf8), Array("big".utf8), value])
     let before = server.process.residentBytes
-    let slow = try server.connect(timeoutSeconds: 2)
-    for _ in 0..<20 { try? slow.send(String(repeating: "GET big\r\n", count: 10)) }
-    #expect(
-      try eventually { try witness.info("stats").number("client_output_buffer_limit_disconnections") ?? 0 >= 1 })
-    #expect(try witness.ask("PING") == .simple(Array("PONG".utf8)))
+    let slow = try server.connect()
+    try slow.send(String(repeating: "GET big\r\n", count: 200))
+    for _ in 0..<100 { #expect(try witness.ask("GET", "nothing") == .nullBulk) }
     let growth = server.process.residentBytes - before
     #expect(growth < 64 << 20, "grew by \(growth) bytes")
-    #expect(throws: (any Error).self) { for _ in 0..<200 { _ = try slow.read() } }
+    for _ in 0..<200 { #expect(try slow.read() == .bulk(value)) }
+  }
+
+  @Test("a subscriber that does not read is dropped at its limit, others notice nothing")
+  func subscriberThatDoesNotRead() throws {
+    let server = try NexusServer(["--output-buffer-limit", "8mb"])
+    let witness = try server.connect()
+    let reader = try server.connect()
+    let deaf = try server.connect()
+    for client in [reader, deaf] { #expect(try client.ask("SUBSCRIBE", "news")[0]?.string == "subscribe") }
+    let before = server.process.residentBytes
+    let message = [UInt8](repeating: 120, count: 1 << 20)
+    for _ in 0..<64 {
+      try witness.ask([Array("PUBLISH".utf8), Array("news".utf8), message])
+      #expect(try reader.read()[2]?.bytes?.count == message.count)
+    }
+    let info = try witness.info("stats")
+    #expect(info.number("client_output_buffer_limit_disconnections") == 1)
+    #expect(server.process.residentBytes - before < 64 << 20)
+    #expect(try witness.ask("PUBSUB", "NUMSUB", "news")[1]?.number == 1)
   }
 
   @Test("random bytes end their connection at worst")

@@ -19,11 +19,21 @@ public final class ChildProcess: @unchecked Sendable {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // A thread of the tests may block signals; what it starts must not inherit that.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    sigfillset(&signals)
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
     var child: pid_t = 0
     let words = ([program] + arguments).map { strdup($0) } + [nil]
     let variables = (Self.inheritedEnvironment() + environment).map { strdup($0) } + [nil]
     defer { for word in words + variables { free(word) } }
-    let result = posix_spawn(&child, program, &actions, nil, words, variables)
+    let result = posix_spawn(&child, program, &actions, &attributes, words, variables)
     guard result == 0 else { throw Failure.cannotStart(program, result) }
     identifier = child
     Self.register(self)

@@ -77,6 +77,7 @@ extension Engine {
     _ state: inout ReceiveState
   ) -> Disposition {
     guard command >= 0 else {
+      if isFromBrowser(arguments[0]) { return .close }
       rejectUnknown(arguments, count, command, session, &state.out)
       return .done
     }
@@ -235,6 +236,17 @@ extension Engine {
       }
     }
     out.writeError(bytes: text.bytes)
+  }
+
+  /// A web page can make a browser send HTTP to this port: the first line ends the connection, unanswered, before a
+  /// body that looks like commands is read.
+  private func isFromBrowser(_ name: Argument) -> Bool {
+    equalIgnoringCase(name.bytes, "post") || equalIgnoringCase(name.bytes, "host:")
+  }
+
+  private func equalIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ word: StaticString) -> Bool {
+    NexusRedisDoor.equalIgnoringCase(
+      bytes, UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
   }
 
   /// The beginning of an argument, up to a NUL, as C's formatting shows it.

@@ -10,15 +10,15 @@ extension CommandShape {
     .init(1, bends: false) { ["REPLICAOF", $0.pick(["no", "NO"]), $0.pick(["one", "ONE"])] },
     .init(1, bends: false) { ["REPLICAOF", "host", $0.pick(["abc", "-1", "70000", ""])] },
     .init(2, .sameType) { ["INFO", $0.pick(["server", "nosuch", "all", "default"])] },
-    .init(2) { ["CONFIG", "GET", $0.pick(["nosuch", "hash-max-listpack-value", "databases", "maxclients"])] },
+    .init(2) { ["CONFIG", "GET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases", "maxclients"])] },
     .init(2, bends: false) {
-      ["CONFIG", "SET", $0.pick(["nosuch", "hash-max-listpack-value", "databases"]), $0.pick(["64", "abc"])]
+      ["CONFIG", "SET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases"]), $0.pick(["64", "abc"])]
     },
     .init(1, bends: false) {
-      ["CONFIG", "SET", "hash-max-listpack-value", "64", "hash-max-listpack-value", $0.pick(["64", "65"])]
+      ["CONFIG", "SET", "hash-max-listpack-entries", "64", "hash-max-listpack-entries", $0.pick(["64", "65"])]
     },
     .init(1, bends: false) {
-      ["CONFIG", "SET", "maxmemory", $0.pick(["abc", "", "-5", "1x", "99999999999999999999"])]
+      ["CONFIG", "SET", "maxmemory", $0.pick(["abc", "-5", "1x", "99999999999999999999"])]
     },
     .init(1) { ["CONFIG", $0.pick(["NOSUCH", "", "GET", "SET", "RESETSTAT"])] },
     .init(1, .sameType) { ["SLOWLOG", $0.anyCase("GET"), $0.pick(["-2", "abc", "1.5", ""])] },

@@ -15,7 +15,8 @@ struct InfoFact {
 
 enum InfoFacts {
   static let server = [
-    InfoFact("redis_version", RedisDoor.redisVersion, "the level of the Redis protocol and commands that this server speaks"),
+    InfoFact(
+      "redis_version", RedisDoor.redisVersion, "the level of the Redis protocol and commands that this server speaks"),
     InfoFact("redis_mode", "standalone", "clients choose by it whether to look for a cluster"),
     InfoFact("arch_bits", String(Int.bitWidth), "the size of a word of this build"),
     InfoFact("multiplexing_api", "epoll", "how the event loops wait"),

@@ -12,7 +12,7 @@ struct InfoReport {
       cluster, keyspace
 
     /// As Redis writes it after `#`.
-    var title: String { rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
+    var title: String { self == .cpu ? "CPU" : rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
   }
 
   /// Without an argument.

@@ -76,10 +76,14 @@ extension Call {
       for _ in 0..<3 { reply(integer: 0) }
     }
     reply(simpleSet: CommandTraits.categories(of: command).map { "@" + $0 })
-    reply(strings: CommandTraits.tips(of: command))
+    let tips = CommandTraits.tips(of: command)
+    reply(setOf: tips.count)
+    for tip in tips { reply(bulk: tip) }
     let specifications = KeySpecification.of(command)
-    reply(arrayOf: specifications.count)
+    reply(setOf: specifications.count)
     for specification in specifications { reply(specification) }
+    // As Redis has it: an empty set, or else an array.
+    if command.subcommands.isEmpty { return reply(setOf: 0) }
     reply(arrayOf: command.subcommands.count)
     for subcommand in command.subcommands { reply(describing: subcommand) }
   }

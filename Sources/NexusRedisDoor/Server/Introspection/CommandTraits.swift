@@ -5,10 +5,11 @@ import NexusModel
 enum CommandTraits {
   // MARK: Flags
 
+  /// Without `skipMonitor`, which is our own way of saying that a command carries secrets.
   private static let flagNames: [(Command.Flags, StaticString)] = [
     (.write, "write"), (.readonly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
     (.noscript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
-    (.skipMonitor, "skip_monitor"), (.skipSlowlog, "skip_slowlog"), (.fast, "fast"), (.noAuth, "no_auth"),
+    (.skipSlowlog, "skip_slowlog"), (.fast, "fast"), (.noAuth, "no_auth"),
     (.movableKeys, "movablekeys"), (.noMulti, "no_multi"), (.allowBusy, "allow_busy"),
   ]
 
