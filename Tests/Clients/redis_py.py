@@ -249,7 +249,7 @@ def the_server_is_asked_about_itself(r):
     assert r.config_set("slowlog-max-len", 64) is True
     assert r.config_get("slowlog-max-len") == {"slowlog-max-len": "64"}
     assert r.config_resetstat() is True
-    assert r.command_count() > 100
+    assert r.command_count() >= 100
     assert r.command()["get"]["arity"] == 2
     assert r.command_getkeys("MSET", "a", 1, "b", 2) in (["a", "b"], [b"a", b"b"])
     assert {b"multi", b"exec"} <= set(r.command_list(category="transaction"))

@@ -72,6 +72,11 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     return Unmanaged.passRetained(session).toOpaque()
   }
 
+  public func refuse(_ farewell: inout OutputBuffer) {
+    noteError("ERR")
+    farewell.writeError("ERR max number of clients reached")
+  }
+
   public func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason) {
     let session = Unmanaged<Session>.fromOpaque(session).takeRetainedValue()
     forget(session)
