@@ -38,6 +38,18 @@ extension Call {
     engine.noteError(text)
     out.writeError(text)
   }
+  /// An error that quotes an argument byte for byte, as C's formatting does: up to a NUL, and at most `limit` bytes.
+  public mutating func reply(
+    error before: StaticString, quoting index: Int, limit: Int = Int.max, _ after: String
+  ) {
+    engine.noteError(before.description)
+    var text = OutputBuffer(capacity: 512)
+    defer { text.deallocate() }
+    text.append(before)
+    text.append(UnsafeRawBufferPointer(rebasing: self[index].prefix(limit).prefix { $0 != 0 }))
+    text.append(after)
+    out.writeError(bytes: text.bytes)
+  }
   public mutating func replySyntaxError() { reply(error: "ERR syntax error") }
   public mutating func replyNotAnInteger() { reply(error: "ERR value is not an integer or out of range") }
   public mutating func replyNotAFloat() { reply(error: "ERR value is not a valid float") }

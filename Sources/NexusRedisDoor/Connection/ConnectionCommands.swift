@@ -134,9 +134,10 @@ extension CommandTable {
         index += 3
       } else if call.matches(index, "SETNAME"), index + 1 < call.count {
         name = index + 1
+        guard call.requireClientName(index + 1) else { return }
         index += 2
       } else {
-        return call.reply(error: "ERR Syntax error in HELLO option '\(call.text(index))'")
+        return call.reply(error: "ERR Syntax error in HELLO option '", quoting: index, "'")
       }
     }
     if let credentials, !logIn(call, user: call[credentials], password: call[credentials + 1]) {

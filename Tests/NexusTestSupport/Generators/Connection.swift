@@ -20,7 +20,7 @@ extension CommandShape {
     .init(1, .hello) { ["HELLO", $0.pick(["2", "3"]), "AUTH", "default", $0.value()] },
     .init(1) { _ in ["RESET"] },
     .init(1) { ["NOSUCHCOMMAND", $0.value(), $0.key()] },
-    .init(1) { [$0.value(), $0.value()] },
+    .init(1) { [$0.pick(["", "x", "get get", "\u{0}", "GE\r\nT", "1", "*"]), $0.value()] },
   ]
 }
 

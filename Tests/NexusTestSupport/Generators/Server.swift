@@ -9,7 +9,7 @@ extension CommandShape {
     .init(2) { ["CLUSTER", $0.pick(["INFO", "NODES", "SLOTS", "MYID"])] },
     .init(1, bends: false) { ["REPLICAOF", $0.pick(["no", "NO"]), $0.pick(["one", "ONE"])] },
     .init(1, bends: false) { ["REPLICAOF", "host", $0.pick(["abc", "-1", "70000", ""])] },
-    .init(2, .sameType) { ["INFO", $0.pick(["server", "nosuch", "all", "default"])] },
+    .init(2, .sameType) { ["INFO", $0.pick(["server", "nosuch", "clients"])] },
     .init(2) { ["CONFIG", "GET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases", "maxclients"])] },
     .init(2, bends: false) {
       ["CONFIG", "SET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases"]), $0.pick(["64", "abc"])]
@@ -32,12 +32,12 @@ extension CommandShape {
     .init(2) { ["COMMAND", "GETKEYS", $0.pick(["GET", "MGET", "MSET", "PING", "nosuch"]), $0.key(), $0.value()] },
     .init(1) { ["COMMAND", "GETKEYSANDFLAGS", $0.pick(["SET", "DEL", "COPY"]), $0.key(), $0.key()] },
     .init(1) { ["COMMAND", "LIST", $0.pick(["FILTERBY", "abc"]), $0.pick(["MODULE", "abc"]), "x"] },
-    .init(1, .sameType) { ["COMMAND", $0.pick(["COUNT", "DOCS", "INFO", "LIST", "NOSUCH"])] },
+    .init(1, .sameType) { ["COMMAND", $0.pick(["COUNT", "LIST", "NOSUCH"])] },
     .init(1) { _ in ["ACL", "WHOAMI"] },
     .init(1) { ["ACL", $0.pick(["USERS", "LIST", "NOSUCH", "CAT"])] },
     .init(1) { ["ACL", "GETUSER", $0.pick(["nobody", ""])] },
     .init(1, bends: false) { ["DEBUG", "SLEEP", $0.pick(["0", "0.001"])] },
     .init(1, bends: false) { ["SHUTDOWN", $0.pick(["abc", "ABORT"])] },
-    .init(1) { ["LOLWUT", "VERSION", $0.pick(["abc", ""])] },
+    .init(1, .sameType) { ["LOLWUT", "VERSION", $0.pick(["abc", ""])] },
   ]
 }

@@ -68,6 +68,10 @@ extension Call {
     do {
       try engine.node.settings.redisSet(pairs)
       replyOK()
+    } catch .unknown(let name) {
+      // As it was written, not as it was looked up.
+      let index = stride(from: 2, to: count, by: 2).first { text($0).lowercased() == name } ?? 2
+      reply(error: "ERR Unknown option or number of arguments for CONFIG SET - '", quoting: index, "'")
     } catch {
       reply(error: error.reply)
     }

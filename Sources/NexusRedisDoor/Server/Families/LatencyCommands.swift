@@ -10,7 +10,7 @@ extension CommandTable {
       },
       subcommand("latency|graph", 3, "O(1)", "Draws the history of an event.") { call in
         guard let event = call.door.diagnostics.latency.event(call.text(2)), !event.samples.isEmpty else {
-          return call.reply(error: "ERR No samples available for event '\(call.text(2))'")
+          return call.reply(error: "ERR No samples available for event '", quoting: 2, "'")
         }
         call.reply(verbatim: LatencyGraph.draw(call.text(2), event))
       },

@@ -12,12 +12,8 @@ extension CommandTable {
       guard call.requireInteger(2) != nil else { return }
       next = 3
     }
-    var sizes: [Int] = []
-    while next < call.count {
-      guard let size = call.requireInteger(next) else { return }
-      sizes.append(size)
-      next += 1
-    }
+    // What is no number is no size; as in Redis that is no error either.
+    let sizes = (next..<call.count).compactMap { call.integer($0) }
     let columns = min(max(sizes.first ?? 44, 1), 160)
     let rows = min(max(sizes.count > 1 ? sizes[1] : 10, 1), 40)
     let picture = Gravel.draw(columns: columns, rows: rows, seed: UInt64(bitPattern: call.now))

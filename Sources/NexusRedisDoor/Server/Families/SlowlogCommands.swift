@@ -64,8 +64,9 @@ extension Call {
 
   /// A subcommand that exists, called as it cannot be.
   mutating func replyUnknownSubcommand() {
-    let container = text(0).uppercased()
+    let container = commandName.prefix { $0 != "|" }.uppercased()
     reply(
-      error: "ERR unknown subcommand or wrong number of arguments for '\(text(1).prefix(128))'. Try \(container) HELP.")
+      error: "ERR unknown subcommand or wrong number of arguments for '", quoting: 1, limit: 128,
+      "'. Try \(container) HELP.")
   }
 }

@@ -153,9 +153,10 @@ extension Call {
   mutating func replyCommandKeys(withFlags: Bool) {
     let arguments = (2..<count).map { Array(self[$0]) }
     guard var index = door.commands.index(of: self[2]) else { return reply(error: "ERR Invalid command specified") }
-    if !door.commands.command(at: index).subcommands.isEmpty, count > 3,
-      let subcommand = door.commands.index(ofSubcommand: self[3], of: index)
-    {
+    if !door.commands.command(at: index).subcommands.isEmpty {
+      guard let subcommand = door.commands.index(ofSubcommand: self[3], of: index) else {
+        return reply(error: "ERR Invalid command specified")
+      }
       index = subcommand
     }
     let command = door.commands.command(at: index)
