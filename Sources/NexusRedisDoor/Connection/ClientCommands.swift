@@ -222,15 +222,11 @@ extension Engine {
 extension Call {
   /// Names the connection by an argument; false after having replied why it cannot be.
   mutating func setClientName(_ index: Int) -> Bool {
-    guard requireClientName(index) else { return false }
+    guard self[index].allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      reply(error: "ERR Client names cannot contain spaces, newlines or special characters.")
+      return false
+    }
     if self[index].count > 0 || session.extras != nil { session.more.name = text(index) }
     return true
-  }
-
-  /// True if the argument may be a client's name; otherwise the error has been replied.
-  mutating func requireClientName(_ index: Int) -> Bool {
-    if self[index].allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { return true }
-    reply(error: "ERR Client names cannot contain spaces, newlines or special characters.")
-    return false
   }
 }

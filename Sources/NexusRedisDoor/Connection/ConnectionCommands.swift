@@ -125,23 +125,18 @@ extension CommandTable {
       guard asked == 2 || asked == 3 else { return call.reply(error: "NOPROTO unsupported protocol version") }
       version = asked
     }
-    var name: Int?
-    var credentials: Int?
+    // As in Redis each option takes effect as it is read, even if a later one is wrong.
     var index = 2
     while index < call.count {
       if call.matches(index, "AUTH"), index + 2 < call.count {
-        credentials = index + 1
+        guard logIn(call, user: call[index + 1], password: call[index + 2]) else { return replyWrongPassword(&call) }
         index += 3
       } else if call.matches(index, "SETNAME"), index + 1 < call.count {
-        name = index + 1
-        guard call.requireClientName(index + 1) else { return }
+        guard call.setClientName(index + 1) else { return }
         index += 2
       } else {
         return call.reply(error: "ERR Syntax error in HELLO option '", quoting: index, "'")
       }
-    }
-    if let credentials, !logIn(call, user: call[credentials], password: call[credentials + 1]) {
-      return replyWrongPassword(&call)
     }
     guard call.session.isAuthenticated else {
       return call.reply(
@@ -149,7 +144,6 @@ extension CommandTable {
           + "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at the "
           + "same time")
     }
-    if let name, !call.setClientName(name) { return }
     call.session.protocolVersion = version
     call.version = version
     replyServer(&call)

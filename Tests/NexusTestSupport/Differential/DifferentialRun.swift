@@ -18,7 +18,13 @@ public struct Difference: CustomStringConvertible {
   public let actual: RESPValue
 
   public var description: String {
-    "[\(step.connection)] \(step.text)\nexpected:\n\(expected)\nactual:\n\(actual)"
+    "[\(step.connection)] \(step.text)\nexpected:\n\(Self.lines(expected))\nactual:\n\(Self.lines(actual))"
+  }
+
+  private static func lines(_ reply: RESPValue) -> String {
+    let lines = reply.description.split(separator: "\n", omittingEmptySubsequences: false)
+    let rest = lines.count > 40 ? "\n... and \(lines.count - 40) lines" : ""
+    return lines.prefix(40).joined(separator: "\n") + rest
   }
 }
 

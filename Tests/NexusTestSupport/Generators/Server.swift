@@ -10,7 +10,9 @@ extension CommandShape {
     .init(1, bends: false) { ["REPLICAOF", $0.pick(["no", "NO"]), $0.pick(["one", "ONE"])] },
     .init(1, bends: false) { ["REPLICAOF", "host", $0.pick(["abc", "-1", "70000", ""])] },
     .init(2, .sameType) { ["INFO", $0.pick(["server", "nosuch", "clients"])] },
-    .init(2) { ["CONFIG", "GET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases", "maxclients"])] },
+    .init(2, bends: false) {
+      ["CONFIG", "GET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases", "maxclients"])]
+    },
     .init(2, bends: false) {
       ["CONFIG", "SET", $0.pick(["nosuch", "hash-max-listpack-entries", "databases"]), $0.pick(["64", "abc"])]
     },
