@@ -65,7 +65,9 @@ let package = Package(
     .testTarget(name: "NexusTransportTests", dependencies: ["NexusTransport", "NexusService", "NexusModel"]),
     .testTarget(
       name: "NexusRedisDoorTests",
-      dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor"]),
+      dependencies: [
+        "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
+      ]),
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],

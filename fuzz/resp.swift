@@ -1,8 +1,8 @@
 import NexusModel
 import NexusRESP
 
-// Requests of the Redis protocol: whatever arrives, in whatever pieces, is read the same way, within the input, and
-// only forwards.
+// Requests of the Redis protocol, and replies: whatever arrives, in whatever pieces, is read the same way, within the
+// input, and only forwards. The short cut for GET and SET reads what the general parser reads.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOne(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -13,7 +13,42 @@ public func fuzzOne(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let whole = readAll(input, piece: input.count)
   let pieces = readAll(input, piece: piece)
   precondition(whole == pieces, "the same bytes in pieces of \(piece) read differently")
+  compareLiteral(input, with: whole)
+  precondition(
+    readReplies(input, piece: input.count) == readReplies(input, piece: piece),
+    "the same replies in pieces of \(piece) read differently")
   return 0
+}
+
+/// What the short cut finds at the start of the input is the first request.
+func compareLiteral(_ input: UnsafeRawBufferPointer, with whole: Reading) {
+  let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: input.count, alignment: 1)
+  copy.copyMemory(from: input)
+  defer { copy.deallocate() }
+  var cursor = UnsafeRawPointer(copy.baseAddress!)
+  var key = Argument(base: cursor, count: 0)
+  var value = key
+  let literal = LiteralRequest.parse(&cursor, cursor + input.count, 512 << 20, &key, &value)
+  guard literal != .other else { return }
+  let found = literal == .get ? [Array(key.bytes)] : [Array(key.bytes), Array(value.bytes)]
+  precondition(whole.requests.first.map { Array($0.dropFirst()) } == found, "the short cut reads another request")
+}
+
+func readReplies(_ input: UnsafeRawBufferPointer, piece: Int) -> [String] {
+  var parser = ReplyParser(lengthLimit: 1 << 20)
+  var found: [String] = []
+  var done = 0
+  while done < input.count {
+    let end = min(input.count, done + piece)
+    parser.append(UnsafeRawBufferPointer(rebasing: input[done..<end]))
+    done = end
+    do {
+      while let reply = try parser.next() { found.append("\(reply)") }
+    } catch {
+      return found + ["\(error)"]
+    }
+  }
+  return found
 }
 
 /// What was read, as far as it matters: the arguments of each request, and how it ended.

@@ -60,6 +60,7 @@ public struct ReplyParser {
         return nil
       }
       let kind = buffer[position]
+      guard end > position else { throw .unknownType(kind) }
       let line = buffer[(position + 1)..<end]
       switch kind {
       case UInt8(ascii: "+"): return take(end, .simple(Array(line)))

@@ -72,7 +72,8 @@ struct ReplyTests {
   @Test(
     "that are none are refused",
     arguments: [
-      ("?\r\n", ReplyError.unknownType(0x3F)), ("$-2\r\n", .invalidLength), (":x\r\n", .invalidNumber),
+      ("?\r\n", ReplyError.unknownType(0x3F)), ("\r\n", .unknownType(0x0D)), ("$-2\r\n", .invalidLength),
+      (":x\r\n", .invalidNumber),
       ("*99999999999\r\n", .tooLong), ("=2\r\nab\r\n", .invalidLength),
     ])
   func refusals(_ text: String, _ error: ReplyError) {
