@@ -49,6 +49,9 @@ extension StoreConfiguration {
 }
 
 extension Store {
+  /// Settings are applied one at a time, by whichever thread changed them.
+  private static var settingsWorker: Worker { .max - 1 }
+
   /// Every database is a namespace, and all have the same settings.
   func apply(_ settings: Settings) {
     maxMemoryBytes = settings.maxMemoryBytes
@@ -58,7 +61,7 @@ extension Store {
       namespace.limitEntries = settings.maxEntries
       namespace.defaultTTLMilliseconds = settings.defaultTTLMilliseconds
       namespace.ttlJitter = settings.ttlJitter
-      self.settings[number] = namespace
+      configure(NamespaceNumber(number), namespace, as: Self.settingsWorker)
     }
   }
 }

@@ -45,8 +45,11 @@ public final class NexusCacheServer {
       runtime = try Runtime(configuration: .init(settings, addresses), gauge: gauge, log: log)
     } catch { throw StartFailure(error.description) }
     var random = SystemRandomNumberGenerator()
-    let store = Store(
-      StoreConfiguration(settings, loops: runtime.loops.count, seed: random.next(), outside: gauge))
+    let store: Store
+    do throws(StoreError) {
+      store = try Store(
+        StoreConfiguration(settings, loops: runtime.loops.count, seed: random.next(), outside: gauge))
+    } catch { throw StartFailure(error.description) }
     node = Node(
       store: store, loopCount: runtime.loops.count, log: log, startedAt: LogLine.Time.now().milliseconds64,
       runID: Self.runID(&random), settings: settings)

@@ -24,6 +24,9 @@ public enum CRC16 {
   /// Invariant: written once, before first use, and never again; never freed.
   @usableFromInline nonisolated(unsafe) static let tables: UnsafePointer<UInt16> = makeTables()
 
+  /// The tables, for whoever hashes so often that asking for a lazily made global each time would show.
+  public static var tablesBase: UnsafePointer<UInt16> { tables }
+
   static func makeTables() -> UnsafePointer<UInt16> {
     let tables = UnsafeMutablePointer<UInt16>.allocate(capacity: 8 * 256)
     for byte in 0..<256 {

@@ -106,10 +106,9 @@ public final class Keyspace {
   /// a random share of at most the namespace's jitter.
   public func expiry(_ life: TimeToLive, in namespace: NamespaceNumber, now: UnixMilliseconds) -> Expiry {
     if life == .unlimited { return .none }
-    let settings = node.store.settings[Int(namespace)]
+    let (lifetime, jitter) = node.store.lifetime(in: namespace)
     return life.expiry(
-      defaultMilliseconds: settings.defaultTTLMilliseconds, jitter: settings.ttlJitter, now: now,
-      chance: settings.ttlJitter > 0 ? random.next() : 0)
+      defaultMilliseconds: lifetime, jitter: jitter, now: now, chance: jitter > 0 ? random.next() : 0)
   }
 }
 

@@ -92,7 +92,7 @@ import Testing
   }
 
   @Test func theNamespaceIsChosenByName() {
-    http.node.store.settings[3].name = "a b"
+    http.node.store.configure(3, NamespaceSettings(name: "a b"), as: 9)
     _ = http.ask("PUT /api/cache/k?namespace=a%20b", raw, "three")
     #expect(http.stored("k", in: 3) == Array("three".utf8))
     #expect(http.stored("k") == nil)

@@ -82,7 +82,7 @@ final class TestServer: @unchecked Sendable {
 
 func testNode(_ store: StoreConfiguration = StoreConfiguration()) -> Node {
   Node(
-    store: Store(store), loopCount: 1, log: SilentLog(), startedAt: 1_699_999_990_000,
+    store: try! Store(store), loopCount: 1, log: SilentLog(), startedAt: 1_699_999_990_000,
     runID: String(repeating: "0", count: 40))
 }
 

@@ -10,7 +10,7 @@ import Testing
 
   init() {
     node = Node(
-      store: Store(StoreConfiguration()), loopCount: 1, log: SilentLog(), startedAt: start,
+      store: try! Store(StoreConfiguration()), loopCount: 1, log: SilentLog(), startedAt: start,
       runID: String(repeating: "a", count: 40))
     keyspace = Keyspace(node: node, loop: 0, seed: 1)
   }
@@ -61,7 +61,9 @@ import Testing
   }
 
   @Test func aWriterWhoSaysNothingGetsTheNamespacesDefault() {
-    node.store.settings[0].defaultTTLMilliseconds = 1000
+    var settings = node.store.settings[0]
+    settings.defaultTTLMilliseconds = 1000
+    node.store.configure(0, settings, as: 9)
     _ = set("default", "v")
     _ = set("forever", "v", .unlimited)
     #expect(get("default", later: 999) == "v")

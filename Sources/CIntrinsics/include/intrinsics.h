@@ -29,3 +29,55 @@ static inline void ci_spin_hint(void) {
   __asm__ volatile("yield");
 #endif
 }
+
+// Atomic operations on raw memory: the store's entries and locks are not Swift objects.
+static inline uint8_t ci_fetch_add_u8(uint8_t *p, uint8_t n) { return __atomic_fetch_add(p, n, __ATOMIC_RELAXED); }
+static inline uint8_t ci_load_u8(const uint8_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+static inline int ci_swap_if_u8(uint8_t *p, uint8_t expected, uint8_t desired) {
+  return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+static inline uint8_t ci_load_acquire_u8(const uint8_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline void ci_store_release_u8(uint8_t *p, uint8_t n) { __atomic_store_n(p, n, __ATOMIC_RELEASE); }
+static inline uint16_t ci_load_u16(const uint16_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+static inline void ci_store_u16(uint16_t *p, uint16_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
+static inline uint32_t ci_load_u32(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+static inline void ci_store_u32(uint32_t *p, uint32_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
+static inline uint64_t ci_load_u64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+static inline void ci_store_u64(uint64_t *p, uint64_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
+static inline int64_t ci_load_i64(const int64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+static inline void ci_store_i64(int64_t *p, int64_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
+static inline int64_t ci_add_i64(int64_t *p, int64_t n) { return __atomic_add_fetch(p, n, __ATOMIC_RELAXED); }
+static inline void *ci_load_pointer(void *const *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+static inline void ci_store_pointer(void **p, void *value) { __atomic_store_n(p, value, __ATOMIC_RELAXED); }
+
+/// Takes the lock at p for holder if it is free.
+static inline int ci_try_lock(uint32_t *p, uint32_t holder) {
+  uint32_t expected = 0;
+  return __atomic_compare_exchange_n(p, &expected, holder, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+static inline void ci_unlock(uint32_t *p) { __atomic_store_n(p, 0u, __ATOMIC_RELEASE); }
+
+// A look ahead of the lock: what it reads may be stale or torn, and only ever becomes a prefetch address.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CI_UNLOCKED __attribute__((no_sanitize("thread")))
+#endif
+#endif
+#ifndef CI_UNLOCKED
+#define CI_UNLOCKED
+#endif
+
+/// Prefetches the first entry in the 64-byte bucket whose tag matches: two lines, for most entries straddle two.
+static inline CI_UNLOCKED void ci_prefetch_entry(const void *bucket, uint8_t tag, const char *arena, uint32_t unit_shift) {
+#if defined(__x86_64__)
+  uint32_t mask = (uint32_t)_mm_movemask_epi8(
+      _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)bucket), _mm_set1_epi8((char)tag))) & 0xFFF;
+#else
+  uint32_t mask = ci_match16(bucket, tag) & 0xFFF;
+#endif
+  if (mask == 0) return;
+  uint32_t handle = ((const uint32_t *)bucket)[4 + __builtin_ctz(mask)];
+  const char *entry = arena + ((uint64_t)handle << unit_shift);
+  __builtin_prefetch(entry, 0, 3);
+  __builtin_prefetch(entry + 63, 0, 3);
+}

@@ -310,7 +310,7 @@ extension Engine {
   /// Makes room for all of a batch's plain SETs at once. False sends each of them the long way: where room is short
   /// it is made, or refused, one by one, and a default TTL is the command's own affair.
   @inline(never) private func preparePlainSets(_ state: ReceiveState, _ session: Session) -> Bool {
-    guard store.settings[Int(session.namespace)].defaultTTLMilliseconds == 0 else { return false }
+    guard store.lifetime(in: session.namespace).milliseconds == 0 else { return false }
     return store.admit(state.setBytes, in: session.namespace, as: worker, now: state.now) == .stored
   }
 

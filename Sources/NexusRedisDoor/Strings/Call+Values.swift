@@ -97,9 +97,8 @@ extension Call {
   func defaultExpiry() -> Expiry { defaultExpiry(in: session.namespace) }
 
   func defaultExpiry(in namespace: NamespaceNumber) -> Expiry {
-    let lifetime = store.settings[Int(namespace)].defaultTTLMilliseconds
+    let (lifetime, jitter) = store.lifetime(in: namespace)
     guard lifetime > 0 else { return .none }
-    let jitter = store.settings[Int(namespace)].ttlJitter
     return TimeToLive.namespaceDefault.expiry(
       defaultMilliseconds: lifetime, jitter: jitter, now: now, chance: jitter > 0 ? engine.chance() : 0)
   }

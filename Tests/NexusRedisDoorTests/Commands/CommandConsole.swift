@@ -14,7 +14,7 @@ final class CommandConsole {
   var session: Session
 
   init() {
-    let store = Store(StoreConfiguration())
+    let store = try! Store(StoreConfiguration())
     node = Node(store: store, loopCount: 1, log: SilentLog(), startedAt: 0, runID: String(repeating: "0", count: 40))
     door = RedisDoor(node: node)
     engine = Engine(door: door, loop: loop)

@@ -15,7 +15,7 @@ final class FakeNode {
     let settings = Settings()
     if !password.isEmpty { try! settings.change([(id: .password, text: password)]) }
     node = Node(
-      store: Store(StoreConfiguration()), loopCount: count, log: SilentLog(), startedAt: now,
+      store: try! Store(StoreConfiguration()), loopCount: count, log: SilentLog(), startedAt: now,
       runID: String(repeating: "0", count: 40), settings: settings)
     door = RedisDoor(node: node)
     loops = (0..<count).map { FakeLoop(index: $0, now: now) }

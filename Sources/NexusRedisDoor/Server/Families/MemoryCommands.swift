@@ -54,7 +54,7 @@ extension CommandTable {
       next += 2
     }
     let bytes = call.withKey(2) { call, key in
-      call.store.find(key, now: call.now, touch: false)?.memoryBytes
+      call.store.find(key, now: call.now, touch: false).map { call.store.memoryBytes(of: $0) }
     }
     if let bytes { call.reply(integer: bytes) } else { call.replyNull() }
   }

@@ -1,0 +1,133 @@
+import CIntrinsics
+import NexusModel
+
+/// An entry found in the store. Valid while its stripe's lock is held, until the next change in that stripe.
+public struct Entry: BitwiseCopyable {
+  @usableFromInline let place: Place
+
+  @inlinable @inline(__always) init(_ place: Place) { self.place = place }
+
+  @inlinable @inline(__always) var item: Item { place.item }
+
+  @inlinable @inline(__always) public var value: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: item.valueBase, count: item.valueCount)
+  }
+  /// The value, to change in place without changing its length. Call `Store.changed` afterwards.
+  public var mutableValue: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: item.valueBase, count: item.valueCount)
+  }
+  public var keyBytes: UnsafeRawBufferPointer { item.keyBytes }
+  public var type: ValueType { ValueType(rawValue: (item.flags & Item.Flag.typeMask) - 1) ?? .string }
+  /// 0: no TTL.
+  @inlinable @inline(__always) public var expiresAt: UnixMilliseconds { item.expiresAt }
+  public var clientFlags: UInt32 { ItemFields(of: item).clientFlags }
+  /// The compare-and-swap version; 0: none was ever set.
+  public var version: UInt64 { ItemFields(of: item).version }
+  /// The replication clock's stamp; 0: none.
+  public var stamp: UInt64 { ItemFields(of: item).stamp }
+  /// How often used lately, 0...3: the eviction policy's own counter.
+  public var frequency: Int { Int(ci_load_u8(item.policyByte) & 3) }
+}
+
+extension Store {
+  /// Bytes that the entry costs in all: its chunk, memory of its own, and its share of the index.
+  public func memoryBytes(of entry: Entry) -> Int { bytes(of: entry.item, handle: entry.place.handle) + 7 }
+
+  /// What an entry's chunk and external memory hold.
+  @inline(__always) func bytes(of item: Item, handle: UInt32) -> Int { links.bytes(handle) }
+
+  // MARK: Reading, under the key's lock
+
+  /// The live entry of the key. An expired one is removed, counted, and not returned.
+  /// `touch` tells the eviction policy that the entry was used.
+  @inlinable @inline(__always)
+  public func find(_ key: Key, now: UnixMilliseconds, touch: Bool = true) -> Entry? {
+    guard let place = locate(key) else { return nil }
+    let flags = place.item.flags
+    let state = namespaces + Int(key.namespace)
+    if (flags ^ state.pointee.epoch) & Item.Flag.epoch != 0 {
+      removeFlushed(place, key)
+      return nil
+    }
+    if flags & Item.Flag.expiry != 0, place.item.expiresAt <= now {
+      removeExpired(place, key)
+      return nil
+    }
+    if touch {
+      let policy = place.item.policyByte
+      if ci_load_u8(policy) & 3 != 3 { _ = ci_fetch_add_u8(policy, 1) }
+      if key.hash & ci_load_u64(&state.pointee.touchMask) == 0 { touchSlowly(place, key) }
+    }
+    return Entry(place)
+  }
+
+  /// Tells the lane of a use: always for LRU, of a sample of keys for the policies that tune themselves.
+  @usableFromInline @inline(never) func touchSlowly(_ place: Place, _ key: Key) {
+    let worker = holder(of: key.slot)
+    let handle = place.handle
+    let lane = lane(of: key.slot, in: key.namespace, as: worker)
+    SpinLock.lock(&lane.pointee.lockWord, as: worker)
+    lane.pointee.policy.accessed(handle, hash: key.hash, bytes: bytes(of: place.item, handle: handle), links)
+    SpinLock.unlock(&lane.pointee.lockWord)
+  }
+
+  /// Who holds the slot's stripe: the lock word says so.
+  func holder(of slot: UInt16) -> Worker { ci_load_u32(lockWord(Self.stripe(of: slot))) }
+
+  @usableFromInline @inline(never) func removeExpired(_ place: Place, _ key: Key) {
+    take(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
+    _ = ci_add_i64(&namespaces[Int(key.namespace)].expirations, 1)
+    noteChange(key)
+  }
+
+  /// The entry belongs to what was flushed: it left its lane and its namespace's account then.
+  @usableFromInline @inline(never) func removeFlushed(_ place: Place, _ key: Key) {
+    discard(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
+    _ = ci_add_i64(&namespaces[Int(key.namespace)].dying, -1)
+  }
+
+  // MARK: Leaving
+
+  /// Removes a live entry from its lane, its table and memory.
+  func take(_ place: Place, hash: UInt64, slot: UInt16, as worker: Worker) {
+    let handle = place.handle
+    unlink(handle, slot: slot, place.item, bytes: bytes(of: place.item, handle: handle), as: worker)
+    discard(place, hash: hash, slot: slot, as: worker)
+  }
+
+  /// Removes an entry that is in no lane from its table and memory.
+  func discard(_ place: Place, hash: UInt64, slot: UInt16, as worker: Worker) {
+    let handle = place.handle
+    vacate(place, hash: hash, slot: slot)
+    release(handle, place.item, as: worker)
+  }
+
+  /// Frees an entry's memory.
+  func release(_ handle: UInt32, _ item: Item, as worker: Worker) {
+    ledger.addEntries(-bytes(of: item, handle: handle))
+    if item.flags & Item.Flag.external != 0 {
+      spans.free(item.external, item.externalBytes, as: worker)
+    }
+    free(handle, as: worker)
+  }
+
+  func free(_ handle: UInt32, as worker: Worker) {
+    heaps[Int(pool.pages[Int(pool.page(of: handle))].heap)].free(handle, as: worker)
+  }
+
+  // MARK: Watching
+
+  func noteChange(_ key: Key) {
+    if ci_load_u32(watchCounts + Int(key.slot)) != 0 { onWatchedChange?(key.namespace, key.bytes) }
+  }
+
+  /// Some key of the slot is watched (WATCH, client tracking): its changes are reported. Nests. Under the slot's lock.
+  public func watch(_ key: Key) {
+    ci_store_u32(watchCounts + Int(key.slot), watchCounts[Int(key.slot)] + 1)
+  }
+
+  /// Ends one `watch`. Under the slot's lock.
+  public func unwatch(slot: UInt16) {
+    ci_store_u32(watchCounts + Int(slot), watchCounts[Int(slot)] - 1)
+  }
+}

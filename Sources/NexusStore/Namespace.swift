@@ -1,0 +1,188 @@
+import CIntrinsics
+import NexusModel
+
+/// What the store knows of one namespace. Lies in raw memory, one per number.
+///
+/// Invariant: counters are atomic. `lanes` is set once, before the first entry. Settings and `epoch` change only while
+/// every stripe is locked, so that whoever holds a stripe reads them as they are.
+@usableFromInline struct NamespaceState {
+  /// A hit whose hash has none of these bits is told to the lane (all of them for LRU, a sample for the tuners).
+  @usableFromInline var touchMask: UInt64 = .max
+  /// Entries that bear the other epoch were flushed.
+  @usableFromInline var epoch: UInt8 = 0
+  var eviction: EvictionPolicyName = .s3fifo
+  var laneMask: UInt32 = 0
+  var lanes: UnsafeMutablePointer<Lane>?
+  var laneCursor: UInt32 = 0
+  var defaultTTL: Int64 = 0
+  var ttlJitter: Double = 0
+  var limitBytes: Int64 = 0
+  var limitEntries: Int64 = 0
+  var entries: Int64 = 0
+  var bytes: Int64 = 0
+  var expiring: Int64 = 0
+  var evictions: Int64 = 0
+  var expirations: Int64 = 0
+  /// Flushed entries whose memory has not returned yet.
+  var dying: Int64 = 0
+
+  @usableFromInline var isLimited: Bool { limitBytes != 0 || limitEntries != 0 }
+}
+
+/// A part of a namespace's entries in the order of its eviction policy. A small namespace has one, so that its order
+/// is exact; a large one up to 64, so that threads seldom meet.
+struct Lane {
+  var lockWord: UInt32 = 0
+  var policy: LanePolicy
+  /// Chunk and external bytes of the entries here.
+  var bytes: Int = 0
+}
+
+extension Store {
+  static var laneCountMax: Int { 64 }
+
+  /// A lane for every 32 MiB that the namespace may hold.
+  func laneCount(_ settings: NamespaceSettings) -> Int {
+    if settings.limitEntries > 0 && settings.limitEntries < 1 << 16 { return 1 }
+    let bytes = settings.limitBytes > 0 ? min(settings.limitBytes, ledger.limitBytes) : ledger.limitBytes
+    var count = 1
+    while count < Self.laneCountMax && bytes / (count * 2) >= 32 << 20 { count *= 2 }
+    return count
+  }
+
+  func lane(of slot: UInt16, in namespace: NamespaceNumber, as worker: Worker) -> UnsafeMutablePointer<Lane> {
+    let state = namespaces + Int(namespace)
+    let lanes = state.pointee.lanes ?? makeLanes(namespace, as: worker)
+    return lanes + Int(UInt32(slot) & state.pointee.laneMask)
+  }
+
+  @inline(never)
+  private func makeLanes(_ namespace: NamespaceNumber, as worker: Worker) -> UnsafeMutablePointer<Lane> {
+    SpinLock.lock(namespacesLock, as: worker)
+    defer { SpinLock.unlock(namespacesLock) }
+    let state = namespaces + Int(namespace)
+    if let lanes = state.pointee.lanes { return lanes }
+    let count = laneCount(namespaceSettings[Int(namespace)])
+    let lanes = UnsafeMutablePointer<Lane>.allocate(capacity: count)
+    for index in 0..<count {
+      (lanes + index).initialize(
+        to: Lane(policy: LanePolicy(state.pointee.eviction, tunes: index == 0, seed: seed &+ UInt64(index))))
+    }
+    ledger.addFixed(count * MemoryLayout<Lane>.stride)
+    state.pointee.laneMask = UInt32(count - 1)
+    // Published last: other threads may make their first entry at the same moment.
+    state.pointee.lanes = lanes
+    return lanes
+  }
+
+  /// Every namespace's settings as last set, by number.
+  public var settings: [NamespaceSettings] {
+    SpinLock.lock(namespacesLock, as: .max)
+    defer { SpinLock.unlock(namespacesLock) }
+    return namespaceSettings
+  }
+
+  /// What an entry written without a TTL gets, on the way of every write: milliseconds (0: no TTL), and the share of it
+  /// that chance may take away.
+  public func lifetime(in namespace: NamespaceNumber) -> (milliseconds: Int64, jitter: Double) {
+    let state = namespaces + Int(namespace)
+    return (state.pointee.defaultTTL, state.pointee.ttlJitter)
+  }
+
+  /// Names the next namespace, or changes one's settings; entries that no longer fit leave with the next writes.
+  /// Numbers are given out in order.
+  public func configure(_ namespace: NamespaceNumber, _ settings: NamespaceSettings, as worker: Worker) {
+    let held = lockEverything(as: worker)
+    defer { unlock(held) }
+    SpinLock.lock(namespacesLock, as: worker)
+    if Int(namespace) == namespaceSettings.count {
+      namespaceSettings.append(settings)
+      (namespaces + Int(namespace)).initialize(to: NamespaceState())
+    } else {
+      namespaceSettings[Int(namespace)] = settings
+    }
+    ci_store_u32(namespaceCount, UInt32(namespaceSettings.count))
+    SpinLock.unlock(namespacesLock)
+    let state = namespaces + Int(namespace)
+    state.pointee.limitBytes = Int64(settings.limitBytes)
+    state.pointee.limitEntries = Int64(settings.limitEntries)
+    state.pointee.defaultTTL = settings.defaultTTLMilliseconds
+    state.pointee.ttlJitter = settings.ttlJitter
+    let changed = state.pointee.eviction != settings.eviction
+    state.pointee.eviction = settings.eviction
+    if changed, let lanes = state.pointee.lanes {
+      for index in 0...Int(state.pointee.laneMask) {
+        lanes[index].policy.become(settings.eviction, links)
+      }
+    }
+    state.pointee.touchMask = settings.eviction == .lru ? 0 : .max
+  }
+
+  /// The lane that tunes for its namespace has found something: which hits it wants to hear of, or how large the small
+  /// queues should be. Not while any lane is locked.
+  func spreadNews(_ namespace: NamespaceNumber, as worker: Worker) {
+    let state = namespaces + Int(namespace)
+    guard let lanes = state.pointee.lanes, lanes[0].policy.hasNews else { return }
+    SpinLock.lock(&lanes[0].lockWord, as: worker)
+    lanes[0].policy.hasNews = false
+    let mask = lanes[0].policy.touchMask
+    let share = lanes[0].policy.smallShare
+    SpinLock.unlock(&lanes[0].lockWord)
+    ci_store_u64(&state.pointee.touchMask, mask)
+    for index in 1..<max(1, Int(state.pointee.laneMask) + 1) {
+      SpinLock.lock(&lanes[index].lockWord, as: worker)
+      lanes[index].policy.smallShare = share
+      SpinLock.unlock(&lanes[index].lockWord)
+    }
+  }
+}
+
+// MARK: An entry's place in its lane. Under the stripe's lock.
+
+extension Store {
+  func link(_ handle: UInt32, hash: UInt64, slot: UInt16, _ item: Item, bytes: Int, as worker: Worker) {
+    let namespace = item.namespace
+    let lane = lane(of: slot, in: namespace, as: worker)
+    SpinLock.lock(&lane.pointee.lockWord, as: worker)
+    lane.pointee.bytes &+= bytes
+    lane.pointee.policy.inserted(handle, hash: hash, bytes: bytes, links)
+    SpinLock.unlock(&lane.pointee.lockWord)
+    let state = namespaces + Int(namespace)
+    _ = ci_add_i64(&state.pointee.entries, 1)
+    _ = ci_add_i64(&state.pointee.bytes, Int64(bytes))
+    if item.flags & Item.Flag.expiry != 0 { _ = ci_add_i64(&state.pointee.expiring, 1) }
+  }
+
+  func unlink(_ handle: UInt32, slot: UInt16, _ item: Item, bytes: Int, as worker: Worker) {
+    let namespace = item.namespace
+    let lane = lane(of: slot, in: namespace, as: worker)
+    SpinLock.lock(&lane.pointee.lockWord, as: worker)
+    lane.pointee.bytes &-= bytes
+    lane.pointee.policy.removed(handle, bytes: bytes, links)
+    SpinLock.unlock(&lane.pointee.lockWord)
+    account(left: item, bytes: bytes, in: namespace)
+  }
+
+  func account(left item: Item, bytes: Int, in namespace: NamespaceNumber) {
+    let state = namespaces + Int(namespace)
+    _ = ci_add_i64(&state.pointee.entries, -1)
+    _ = ci_add_i64(&state.pointee.bytes, Int64(-bytes))
+    if item.flags & Item.Flag.expiry != 0 { _ = ci_add_i64(&state.pointee.expiring, -1) }
+  }
+
+  /// The entry moved to another chunk, or changed its size, or both. Its order stays.
+  func relink(
+    _ old: UInt32, _ new: UInt32, slot: UInt16, namespace: NamespaceNumber, from oldBytes: Int, to newBytes: Int,
+    expiring: Int, as worker: Worker
+  ) {
+    let lane = lane(of: slot, in: namespace, as: worker)
+    SpinLock.lock(&lane.pointee.lockWord, as: worker)
+    lane.pointee.bytes &+= newBytes &- oldBytes
+    if old != new { links.item(new).policyByte.pointee = ci_load_u8(links.item(old).policyByte) }
+    lane.pointee.policy.moved(old, to: new, from: oldBytes, to: newBytes, links)
+    SpinLock.unlock(&lane.pointee.lockWord)
+    let state = namespaces + Int(namespace)
+    if newBytes != oldBytes { _ = ci_add_i64(&state.pointee.bytes, Int64(newBytes &- oldBytes)) }
+    if expiring != 0 { _ = ci_add_i64(&state.pointee.expiring, Int64(expiring)) }
+  }
+}

@@ -1,0 +1,179 @@
+import CIntrinsics
+import Glibc
+import NexusModel
+
+/// Where one loop's background work stands. Touched by its loop only.
+struct BackgroundState {
+  var sweepSlot = 0
+  var sweepStartedAt: UnixMilliseconds = 0
+  var isSweeping = false
+  var reclaimSlot = 0
+  var shrinkSlot = 0
+}
+
+extension Store {
+  /// How often each loop passes over its stripes: expired memory is back after at most two of these.
+  static var sweepEveryMilliseconds: Int64 { 500 }
+
+  /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables, for about the given time.
+  /// True if there is more to do soon. Each loop cares for its own share of the stripes.
+  public func maintain(loop: Int, as worker: Worker, now: UnixMilliseconds, budgetNanoseconds: Int) -> Bool {
+    ci_store_i64(clock, now)
+    let state = background + min(loop, heaps.count)
+    let deadline = monotonicNanoseconds() + UInt64(budgetNanoseconds)
+    var more = false
+    if !state.pointee.isSweeping, now - state.pointee.sweepStartedAt >= Self.sweepEveryMilliseconds {
+      state.pointee.isSweeping = true
+      state.pointee.sweepStartedAt = now
+      state.pointee.sweepSlot = 0
+    }
+    if state.pointee.isSweeping { more = sweep(loop, state, now, deadline, as: worker) }
+    if !resizes.isEmpty { more = advanceResizes(as: worker) || more }
+    if reclaimFlushed(slots: 256, as: worker) { more = true }
+    if ledger.usedBytes > ledger.limitBytes - pool.pageBytes, shouldCompact { _ = compact(moves: 64, as: worker) }
+    ledger.notePeak()
+    return more
+  }
+
+  private func sweep(
+    _ loop: Int, _ state: UnsafeMutablePointer<BackgroundState>, _ now: UnixMilliseconds, _ deadline: UInt64,
+    as worker: Worker
+  ) -> Bool {
+    let current = ExpiryTick.current(now)
+    var sinceClock = 0
+    while state.pointee.sweepSlot < Slot.count {
+      let slot = state.pointee.sweepSlot
+      let stripe = Self.stripe(of: UInt16(slot))
+      if stripe % max(configuration.loops, 1) != loop {
+        state.pointee.sweepSlot = (stripe + 1) * Self.slotsPerStripe
+        continue
+      }
+      let isFirst = slot % Self.slotsPerStripe == 0
+      if isFirst, !ExpiryTick.isDue(ci_load_u32(expiryHints + stripe), current) {
+        shrinkOne(stripe, as: worker)
+        state.pointee.sweepSlot += Self.slotsPerStripe
+        continue
+      }
+      let taken = lock(stripe: stripe, as: worker)
+      // Entries of the slots not yet passed may bring the hint forward again as they are written.
+      if isFirst { ci_store_u32(expiryHints + stripe, 0) }
+      let earliest = expire(UInt16(slot), now, current, as: worker)
+      if earliest != 0 {
+        let hint = expiryHints[stripe]
+        if hint == 0 || ExpiryTick.isBefore(earliest, hint) { ci_store_u32(expiryHints + stripe, earliest) }
+      }
+      shrinkIfSparse(UInt16(slot), as: worker)
+      if taken { ci_unlock(lockWord(stripe)) }
+      state.pointee.sweepSlot += 1
+      sinceClock += 1
+      if sinceClock == 4 {
+        sinceClock = 0
+        if monotonicNanoseconds() > deadline { return true }
+      }
+    }
+    state.pointee.isSweeping = false
+    return false
+  }
+
+  /// One slot of a stripe without anything to expire gets a look whether its table became too large.
+  private func shrinkOne(_ stripe: Int, as worker: Worker) {
+    let slot = stripe * Self.slotsPerStripe
+    for index in slot..<slot + Self.slotsPerStripe {
+      let table = slots[index]
+      guard table.buckets != emptyBucket, table.count < TableSize.growAt(Int(table.bucketCount)) / 3 else { continue }
+      let taken = lock(stripe: stripe, as: worker)
+      shrinkIfSparse(UInt16(index), as: worker)
+      if taken { ci_unlock(lockWord(stripe)) }
+    }
+  }
+
+  private func advanceResizes(as worker: Worker) -> Bool {
+    SpinLock.lock(resizeLock, as: worker)
+    let slot = resizes.first?.pointee.slot
+    SpinLock.unlock(resizeLock)
+    guard let slot else { return false }
+    let stripe = Self.stripe(of: slot)
+    let taken = lock(stripe: stripe, as: worker)
+    advanceResize(slot, buckets: 64, as: worker)
+    if taken { ci_unlock(lockWord(stripe)) }
+    return true
+  }
+
+  func monotonicNanoseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  }
+
+  // MARK: Expiry
+
+  /// Removes what has expired in a slot, under its lock. Answers the earliest tick of what is left, 0 if none.
+  ///
+  /// Works on a few buckets at a time: entries, and then their neighbours in the lanes, are asked for ahead, so that
+  /// the misses of many removals overlap.
+  func expire(_ slot: UInt16, _ now: UnixMilliseconds, _ current: UInt32, as worker: Worker) -> UInt32 {
+    let table = slots + Int(slot)
+    if table.pointee.isResizing { advanceResize(slot, buckets: Int.max, as: worker) }
+    let buckets = table.pointee.buckets
+    if buckets == emptyBucket { return 0 }
+    let count = Int(table.pointee.bucketCount)
+    var earliest: UInt32 = 0
+    func note(_ tick: UInt32) {
+      if tick != 0, earliest == 0 || ExpiryTick.isBefore(tick, earliest) { earliest = tick }
+    }
+    var index = 0
+    while index < count {
+      let end = min(index + 8, count)
+      for at in index..<end {
+        let bucket = Bucket(buckets + at * Bucket.byteCount)
+        guard ExpiryTick.isDue(bucket.earliestTick, current) else { continue }
+        for place in 0..<Bucket.places where bucket.tag(place) != 0 {
+          ci_prefetch_read(pool.address(bucket.handle(place)))
+        }
+      }
+      for at in index..<end {
+        let bucket = Bucket(buckets + at * Bucket.byteCount)
+        guard ExpiryTick.isDue(bucket.earliestTick, current) else { continue }
+        prefetchNeighbours(bucket, now)
+      }
+      for at in index..<end {
+        let bucket = Bucket(buckets + at * Bucket.byteCount)
+        if ExpiryTick.isDue(bucket.earliestTick, current) { expire(bucket, slot, now, as: worker) }
+        note(bucket.earliestTick)
+      }
+      index = end
+    }
+    return earliest
+  }
+
+  private func prefetchNeighbours(_ bucket: Bucket, _ now: UnixMilliseconds) {
+    for place in 0..<Bucket.places where bucket.tag(place) != 0 {
+      let handle = bucket.handle(place)
+      let item = Item(pool.address(handle))
+      if item.flags & Item.Flag.expiry != 0, item.expiresAt <= now {
+        ci_prefetch_write(pool.address(links.next(handle)))
+        ci_prefetch_write(pool.address(links.prev(handle)))
+      }
+    }
+  }
+
+  private func expire(_ bucket: Bucket, _ slot: UInt16, _ now: UnixMilliseconds, as worker: Worker) {
+    var earliest: UInt32 = 0
+    for index in 0..<Bucket.places where bucket.tag(index) != 0 {
+      let item = Item(pool.address(bucket.handle(index)))
+      guard item.flags & Item.Flag.expiry != 0 else { continue }
+      let namespace = item.namespace
+      if (item.flags ^ namespaces[Int(namespace)].epoch) & Item.Flag.epoch != 0 { continue }
+      if item.expiresAt <= now {
+        let place = Place(bucket: bucket, index: index, item: item)
+        if ci_load_u32(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
+        take(place, hash: hash(of: item), slot: slot, as: worker)
+        _ = ci_add_i64(&namespaces[Int(namespace)].expirations, 1)
+      } else {
+        let tick = ExpiryTick.of(item.expiresAt, now: now)
+        if earliest == 0 || ExpiryTick.isBefore(tick, earliest) { earliest = tick }
+      }
+    }
+    bucket.setEarliestTick(earliest)
+  }
+}

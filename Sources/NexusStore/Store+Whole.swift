@@ -1,0 +1,236 @@
+import CIntrinsics
+import NexusModel
+
+// Whole namespaces: flushing, scanning, counting. These lock for themselves.
+
+extension Store {
+  /// Numbers of the namespaces that there are.
+  var configuredNumbers: Range<Int> { 0..<Int(ci_load_u32(namespaceCount)) }
+
+  /// At once empty for every reader; the memory returns in the background.
+  public func flush(_ namespace: NamespaceNumber, as worker: Worker) {
+    let state = namespaces + Int(namespace)
+    // One bit tells flushed entries from new ones: an earlier flush must be done with.
+    while ci_load_i64(&state.pointee.dying) > 0 { _ = reclaimFlushed(slots: Slot.count, as: worker) }
+    let held = lockEverything(as: worker)
+    defer { unlock(held) }
+    state.pointee.epoch ^= Item.Flag.epoch
+    _ = ci_add_i64(&state.pointee.dying, state.pointee.entries)
+    ci_store_i64(&state.pointee.entries, 0)
+    ci_store_i64(&state.pointee.bytes, 0)
+    ci_store_i64(&state.pointee.expiring, 0)
+    guard let lanes = state.pointee.lanes else { return }
+    for index in 0...Int(state.pointee.laneMask) {
+      SpinLock.lock(&lanes[index].lockWord, as: worker)
+      lanes[index].policy.forgetAll()
+      lanes[index].bytes = 0
+      SpinLock.unlock(&lanes[index].lockWord)
+    }
+  }
+
+  /// Frees flushed entries in the next slots. False where nothing is flushed.
+  @discardableResult
+  func reclaimFlushed(slots count: Int, as worker: Worker) -> Bool {
+    guard configuredNumbers.contains(where: { ci_load_i64(&namespaces[$0].dying) > 0 }) else { return false }
+    let state = background + heaps.count
+    for _ in 0..<count {
+      let slot = state.pointee.reclaimSlot & (Slot.count - 1)
+      state.pointee.reclaimSlot = slot + 1
+      let stripe = Self.stripe(of: UInt16(slot))
+      let taken = lock(stripe: stripe, as: worker)
+      reclaim(UInt16(slot), as: worker)
+      if taken { ci_unlock(lockWord(stripe)) }
+    }
+    return true
+  }
+
+  private func reclaim(_ slot: UInt16, as worker: Worker) {
+    if slots[Int(slot)].isResizing { advanceResize(slot, buckets: Int.max, as: worker) }
+    let table = slots[Int(slot)]
+    guard table.buckets != emptyBucket else { return }
+    for index in 0..<Int(table.bucketCount) {
+      let bucket = Bucket(table.buckets + index * Bucket.byteCount)
+      for at in 0..<Bucket.places where bucket.tag(at) != 0 {
+        let item = Item(pool.address(bucket.handle(at)))
+        let namespace = Int(item.namespace)
+        guard (item.flags ^ namespaces[namespace].epoch) & Item.Flag.epoch != 0 else { continue }
+        discard(Place(bucket: bucket, index: at, item: item), hash: hash(of: item), slot: slot, as: worker)
+        _ = ci_add_i64(&namespaces[namespace].dying, -1)
+      }
+    }
+    shrinkIfSparse(slot, as: worker)
+  }
+
+  public func count(in namespace: NamespaceNumber) -> Int { Int(ci_load_i64(&namespaces[Int(namespace)].entries)) }
+
+  public func countWithExpiry(in namespace: NamespaceNumber) -> Int {
+    Int(ci_load_i64(&namespaces[Int(namespace)].expiring))
+  }
+
+  // MARK: Scanning
+
+  /// Visits about `budget` live entries from `cursor` on (0 starts); answers the next cursor, 0 at the end.
+  ///
+  /// An entry present from the first call to the last is visited exactly once, however tables grow meanwhile: the
+  /// order is by slot and then by hash, and a cursor is a place in that order. Each entry is visited under its
+  /// stripe's lock.
+  public func scan(
+    _ namespace: NamespaceNumber, from cursor: UInt64, budget: Int, as worker: Worker, now: UnixMilliseconds,
+    _ visit: (Entry) -> Void
+  ) -> UInt64 {
+    var slot = Int(cursor >> 32)
+    var from = UInt64(UInt32(truncatingIfNeeded: cursor))
+    var left = budget
+    var looked = 0
+    while slot < Slot.count {
+      let stripe = Self.stripe(of: UInt16(slot))
+      if slots[slot].buckets == emptyBucket {
+        slot += 1
+        from = 0
+        continue
+      }
+      let taken = lock(stripe: stripe, as: worker)
+      while from <= UInt64(UInt32.max), left > 0, looked < budget * 64 + 1024 {
+        from = visitBucket(UInt16(slot), from, namespace, now) { entry in
+          left -= 1
+          visit(entry)
+        }
+        looked += Bucket.places
+      }
+      if taken { ci_unlock(lockWord(stripe)) }
+      if from > UInt64(UInt32.max) {
+        slot += 1
+        from = 0
+      }
+      // The cursor 0 means the end: no bucket but the very first begins there, and that one is done with.
+      if left <= 0 || looked >= budget * 64 + 1024 { return slot < Slot.count ? UInt64(slot) << 32 | from : 0 }
+    }
+    return 0
+  }
+
+  /// Entries of one slot whose home is the bucket of hash `from`, from that hash on. Answers where the next bucket
+  /// begins.
+  private func visitBucket(
+    _ slot: UInt16, _ from: UInt64, _ namespace: NamespaceNumber, _ now: UnixMilliseconds, _ visit: (Entry) -> Void
+  ) -> UInt64 {
+    let table = slots[Int(slot)]
+    let count = UInt64(table.bucketCount)
+    let bucket = (from * count) >> 32
+    let next = ((bucket + 1) << 32 + count - 1) / count
+    visitHomes(table.buckets, table.bucketCount, from..<next, namespace, now, visit)
+    if table.isResizing, let resize = resize(of: slot) {
+      visitHomes(resize.pointee.oldBuckets, resize.pointee.oldBucketCount, from..<next, namespace, now, visit)
+    }
+    return next
+  }
+
+  private func visitHomes(
+    _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32, _ hashes: Range<UInt64>, _ namespace: NamespaceNumber,
+    _ now: UnixMilliseconds, _ visit: (Entry) -> Void
+  ) {
+    let first = Int((hashes.lowerBound * UInt64(bucketCount)) >> 32)
+    let last = Int(((hashes.upperBound - 1) * UInt64(bucketCount)) >> 32)
+    var index = first
+    var walked = 0
+    while walked < Int(bucketCount) {
+      let bucket = Bucket(buckets + index * Bucket.byteCount)
+      for at in 0..<Bucket.places where bucket.tag(at) != 0 {
+        let item = Item(pool.address(bucket.handle(at)))
+        guard item.namespace == namespace, isLive(item, now) else { continue }
+        guard hashes.contains(hash(of: item) & 0xFFFF_FFFF) else { continue }
+        visit(Entry(Place(bucket: bucket, index: at, item: item)))
+      }
+      // Entries that did not fit into the range's last buckets lie in those behind.
+      if walked >= last - first, bucket.passed == 0 { return }
+      walked += 1
+      index += 1
+      if index == Int(bucketCount) { index = 0 }
+    }
+  }
+
+  func isLive(_ item: Item, _ now: UnixMilliseconds) -> Bool {
+    (item.flags ^ namespaces[Int(item.namespace)].epoch) & Item.Flag.epoch == 0
+      && (item.flags & Item.Flag.expiry == 0 || item.expiresAt > now)
+  }
+
+  /// Live entries of one slot, under its lock: counting, digesting and moving slots start here.
+  public func visit(
+    slot: UInt16, in namespace: NamespaceNumber, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void
+  ) {
+    let taken = lock(stripe: Self.stripe(of: slot), as: worker)
+    defer { if taken { ci_unlock(lockWord(Self.stripe(of: slot))) } }
+    if slots[Int(slot)].buckets == emptyBucket { return }
+    var from: UInt64 = 0
+    while from <= UInt64(UInt32.max) { from = visitBucket(slot, from, namespace, now, visit) }
+  }
+
+  /// Any live entry, chosen by `random`; false if the namespace is empty. Visited under its stripe's lock.
+  public func randomEntry(
+    _ namespace: NamespaceNumber, random: UInt64, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void
+  ) -> Bool {
+    guard count(in: namespace) > 0 else { return false }
+    // From a random place on in the order of scans, the first entry that comes.
+    let start = (random & UInt64(Slot.count - 1)) << 32 | (random >> 32)
+    var found = false
+    for begin in [start, 0] {
+      var cursor = begin
+      repeat {
+        cursor = scan(namespace, from: cursor, budget: 1, as: worker, now: now) { entry in
+          if !found { visit(entry) }
+          found = true
+        }
+      } while !found && cursor != 0
+      if found { return true }
+    }
+    return false
+  }
+
+  // MARK: Figures
+
+  public struct NamespaceStatistics: Sendable {
+    public var entries = 0
+    public var bytes = 0
+    public var evictions = 0
+    public var expirations = 0
+  }
+
+  public func statistics(of namespace: NamespaceNumber) -> NamespaceStatistics {
+    let state = namespaces + Int(namespace)
+    return NamespaceStatistics(
+      entries: Int(ci_load_i64(&state.pointee.entries)), bytes: Int(ci_load_i64(&state.pointee.bytes)),
+      evictions: Int(ci_load_i64(&state.pointee.evictions)),
+      expirations: Int(ci_load_i64(&state.pointee.expirations)))
+  }
+
+  public func resetStatistics() {
+    for number in configuredNumbers {
+      ci_store_i64(&namespaces[number].evictions, 0)
+      ci_store_i64(&namespaces[number].expirations, 0)
+    }
+    ledger.resetPeak()
+  }
+
+  public struct MemoryStatistics: Sendable {
+    /// What counts against the ceiling.
+    public var usedBytes = 0
+    public var entryBytes = 0
+    public var indexBytes = 0
+    public var freeChunkBytes = 0
+    public var outsideBytes = 0
+    public var peakBytes = 0
+    public var limitBytes = 0
+  }
+
+  public var memory: MemoryStatistics {
+    MemoryStatistics(
+      usedBytes: ledger.usedBytes, entryBytes: ledger.entryBytes, indexBytes: ledger.tableBytes + ledger.fixedBytes,
+      freeChunkBytes: heapFreeBytes + pool.freeCount * pool.pageBytes, outsideBytes: ledger.outside.bytes,
+      peakBytes: ledger.peakBytes, limitBytes: ledger.limitBytes)
+  }
+
+  /// The ceiling, changed at run time; past it, the next writes evict until it holds.
+  public var maxMemoryBytes: Int {
+    get { ledger.limitBytes }
+    set { ledger.limitBytes = max(newValue, Self.limitBytesMin) }
+  }
+}

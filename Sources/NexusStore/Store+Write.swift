@@ -1,0 +1,185 @@
+import CIntrinsics
+import NexusModel
+
+extension Store {
+  /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags.
+  public func put(_ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry)
+    -> WriteOutcome
+  {
+    var fields = fields(of: existing, key)
+    fields.apply(expiry)
+    guard let target = write(key, existing, fields, count: value.count, keep: 0) else { return .outOfMemory }
+    if let source = value.baseAddress { target.copyMemory(from: source, byteCount: value.count) }
+    noteChange(key)
+    return .stored
+  }
+
+  /// Gives the entry (a new one where `existing` is nil) a value of this length: the old bytes stay, new ones are 0.
+  /// `fill` then writes what it likes. Keeps client flags.
+  public func resize(
+    _ key: Key, _ existing: Entry?, to count: Int, _ expiry: Expiry = .keep,
+    _ fill: (UnsafeMutableRawBufferPointer) -> Void
+  ) -> WriteOutcome {
+    var fields = fields(of: existing, key)
+    fields.apply(expiry)
+    let before = min(existing?.item.valueCount ?? 0, count)
+    guard let target = write(key, existing, fields, count: count, keep: before) else { return .outOfMemory }
+    if count > before { (target + before).initializeMemory(as: UInt8.self, repeating: 0, count: count - before) }
+    fill(UnsafeMutableRawBufferPointer(start: target, count: count))
+    noteChange(key)
+    return .stored
+  }
+
+  /// Sets or clears the expiry. The entry may move: use only the returned one afterwards. Nil: no memory.
+  public func setExpiry(_ key: Key, _ entry: Entry, _ expiry: Expiry) -> Entry? {
+    var fields = ItemFields(of: entry.item)
+    fields.apply(expiry)
+    return rewrite(key, entry, fields)
+  }
+
+  /// Sets the optional fields that are given. The entry may move: use only the returned one afterwards.
+  public func setFields(
+    _ key: Key, _ entry: Entry, clientFlags: UInt32? = nil, version: UInt64? = nil, stamp: UInt64? = nil
+  ) -> Entry? {
+    var fields = ItemFields(of: entry.item)
+    if let clientFlags { fields.clientFlags = clientFlags }
+    if let version { fields.version = version }
+    if let stamp { fields.stamp = stamp }
+    return rewrite(key, entry, fields)
+  }
+
+  private func rewrite(_ key: Key, _ entry: Entry, _ fields: ItemFields) -> Entry? {
+    let count = entry.item.valueCount
+    guard write(key, entry, fields, count: count, keep: count) != nil else { return nil }
+    noteChange(key)
+    return locate(key).map { Entry($0) }
+  }
+
+  public func remove(_ key: Key, _ entry: Entry) {
+    take(entry.place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
+    noteChange(key)
+  }
+
+  /// After changing `mutableValue`.
+  public func changed(_ key: Key) { noteChange(key) }
+
+  private func fields(of existing: Entry?, _ key: Key) -> ItemFields {
+    existing.map { ItemFields(of: $0.item) } ?? ItemFields(namespace: key.namespace)
+  }
+
+  /// The one way an entry gets its bytes: in place where it fits as it lies, else in a new chunk that takes over the
+  /// old one's place in table and lane. Answers where the value is; its first `keep` bytes are the old value's.
+  func write(_ key: Key, _ existing: Entry?, _ fields: ItemFields, count: Int, keep: Int)
+    -> UnsafeMutableRawPointer?
+  {
+    let worker = holder(of: key.slot)
+    let shape = ItemShape(
+      keyCount: key.count, valueCount: count, fields: fields, inlineBytesMax: classes.inlineBytesMax)
+    if let existing, let value = writeInPlace(key, existing, shape, fields, worker) { return value }
+    return writeFresh(key, existing, shape, fields, keep: keep, worker)
+  }
+
+  private func writeInPlace(
+    _ key: Key, _ existing: Entry, _ shape: ItemShape, _ fields: ItemFields, _ worker: Worker
+  ) -> UnsafeMutableRawPointer? {
+    let item = existing.item
+    guard (item.flags ^ shape.flags) & Item.Flag.layout == 0, item.extrasBitmap == shape.bitmap,
+      shape.bitmap & ~Extras.namespaceBit == 0 || ItemFields(of: item).sameExtras(as: fields)
+    else { return nil }
+    let handle = existing.place.handle
+    if shape.isExternal {
+      let old = item.externalBytes
+      guard Spans.spanClass(old) == Spans.spanClass(shape.externalBytes) else { return nil }
+      let before = bytes(of: item, handle: handle)
+      spans.resize(item.external, from: old, to: shape.externalBytes)
+      item.setValueCount(shape.valueCount)
+      let after = bytes(of: item, handle: handle)
+      if before != after {
+        ledger.addEntries(after - before)
+        relink(
+          handle, handle, slot: key.slot, namespace: key.namespace, from: before, to: after, expiring: 0, as: worker)
+      }
+    } else {
+      let page = pool.pages + Int(pool.page(of: handle))
+      guard Int(page.pointee.classIndex) == classes.entryClass(shape.chunkBytes) else { return nil }
+      item.setValueCount(shape.valueCount)
+    }
+    if shape.hasExpiry {
+      item.base.storeBytes(of: fields.expiresAt, toByteOffset: item.expiryOffset, as: Int64.self)
+      noteExpiry(existing.place.bucket, fields.expiresAt, key.slot)
+    }
+    return item.valueBase
+  }
+
+  private func writeFresh(
+    _ key: Key, _ existing: Entry?, _ shape: ItemShape, _ fields: ItemFields, keep: Int, _ worker: Worker
+  ) -> UnsafeMutableRawPointer? {
+    let handle = allocateEntry(classes.entryClass(shape.chunkBytes), as: worker)
+    guard handle != 0 else { return nil }
+    var external: UnsafeMutableRawPointer?
+    if shape.isExternal {
+      external = spans.allocate(shape.externalBytes, as: worker)
+      guard external != nil else {
+        free(handle, as: worker)
+        return nil
+      }
+    }
+    let item = Item(pool.address(handle))
+    let epoch = namespaces[Int(key.namespace)].epoch
+    let value = item.write(shape, fields, key: key.bytes, epoch: epoch, external: external)
+    let newBytes = bytes(of: item, handle: handle)
+    ledger.addEntries(newBytes)
+    let bucket: Bucket
+    if let existing {
+      if keep > 0 { value.copyMemory(from: existing.item.valueBase, byteCount: keep) }
+      let old = existing.item
+      let oldHandle = existing.place.handle
+      let expiring = (shape.hasExpiry ? 1 : 0) - (old.flags & Item.Flag.expiry != 0 ? 1 : 0)
+      relink(
+        oldHandle, handle, slot: key.slot, namespace: key.namespace, from: bytes(of: old, handle: oldHandle),
+        to: newBytes, expiring: expiring, as: worker)
+      existing.place.bucket.setHandle(existing.place.index, handle)
+      bucket = existing.place.bucket
+      release(oldHandle, old, as: worker)
+    } else {
+      bucket = insert(handle, hash: key.hash, slot: key.slot, as: worker)
+      link(handle, hash: key.hash, slot: key.slot, item, bytes: newBytes, as: worker)
+    }
+    if shape.hasExpiry { noteExpiry(bucket, fields.expiresAt, key.slot) }
+    return value
+  }
+
+  /// A chunk for an entry: from the worker's own heap, else from one that has it free, else beyond the ceiling for
+  /// the moment that it takes the next `admit` to make up for it.
+  func allocateEntry(_ classIndex: Int, as worker: Worker) -> UInt32 {
+    let own = heap(of: worker)
+    let handle = own.allocate(classIndex, force: false, as: worker)
+    if handle != 0 { return handle }
+    for other in heaps where other !== own && other.hasFree(classIndex) {
+      let handle = other.allocate(classIndex, force: false, as: worker)
+      if handle != 0 { return handle }
+    }
+    return own.allocate(classIndex, force: true, as: worker)
+  }
+
+  func noteExpiry(_ bucket: Bucket, _ moment: UnixMilliseconds, _ slot: UInt16) {
+    let tick = ExpiryTick.of(moment, now: ci_load_i64(clock))
+    bucket.noteExpiry(tick)
+    let hint = expiryHints + Self.stripe(of: slot)
+    if hint.pointee == 0 || ExpiryTick.isBefore(tick, hint.pointee) { ci_store_u32(hint, tick) }
+  }
+}
+
+extension ItemFields {
+  mutating func apply(_ expiry: Expiry) {
+    switch expiry {
+    case .keep: break
+    case .none: expiresAt = 0
+    case .at(let moment): expiresAt = moment
+    }
+  }
+
+  func sameExtras(as other: ItemFields) -> Bool {
+    clientFlags == other.clientFlags && version == other.version && stamp == other.stamp
+  }
+}
