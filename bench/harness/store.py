@@ -52,8 +52,8 @@ def expiry(plan):
     yield Row(
         "The store alone", "1M expiries a second: memory returns after", "s", {OURS: found["lag_seconds"]},
         [Check("s", found["lag_seconds"], "<=", 2)],
-        [f"{found['left_entries']:,} entries left, {found['used_bytes_after'] / 2**20:.0f} MiB used of "
-         f"{found['used_bytes_before'] / 2**20:.0f}"])
+        [f"taken memory went from {found['taken_bytes_before'] / 2**20:.0f} to {found['taken_bytes_after'] / 2**20:.0f} MiB, "
+         f"{found['left_entries']:,} entries left"])
 
 
 def ceiling(plan):

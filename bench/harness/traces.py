@@ -69,7 +69,7 @@ def equal_objects(shapes):
     worst = 0
     for shape in shapes:
         for share in SHARES:
-            capacity = int(shape.objects * share)
+            capacity = round(shape.objects * share)
             found = store.run("replay", trace=shape.path, entries=capacity)
             ratio = found["miss_ratio"] / found["lru_miss_ratio"]
             checks = []
@@ -92,7 +92,7 @@ def equal_bytes(shapes):
     """`size-aware` against exact LRU, both with a limit in bytes; ours pays its overhead out of it, LRU has none."""
     for shape in shapes:
         for share in (0.01, 0.1):
-            capacity = int(shape.bytes * share)
+            capacity = round(shape.bytes * share)
             found = store.run("replay", trace=shape.path, bytes=capacity, eviction="size-aware")
             ratio = found["miss_ratio"] / found["lru_miss_ratio"]
             yield Row(
