@@ -35,6 +35,8 @@ extension RuntimeConfiguration.Limits {
     outputBytes = settings.outputBufferLimitBytes == Int.max ? 0 : settings.outputBufferLimitBytes
     singleReplyBytes = settings.maxValueBytes + (1 << 20)
     inputBytes = settings.maxQueryBufferBytes
+    // Half of the ceiling stays for entries, whatever clients leave unread.
+    allBuffersBytes = max(settings.maxMemoryBytes / 2, 4 << 20)
   }
 }
 

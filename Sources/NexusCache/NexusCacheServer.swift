@@ -57,10 +57,9 @@ public final class NexusCacheServer {
     node.attach(runtime.loops)
     store.apply(settings)
     settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { store.apply($0) }
-    settings.onChange(of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize)
-    {
-      [runtime] in runtime.setLimits(.init($0))
-    }
+    settings.onChange(
+      of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize, .maxMemory
+    ) { [runtime] in runtime.setLimits(.init($0)) }
   }
 
   deinit { stop() }

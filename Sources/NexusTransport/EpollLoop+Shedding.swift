@@ -5,21 +5,17 @@ extension EpollLoop {
   /// Clients that hold less than this are never dropped for the sake of others.
   static let leastShedBytes = 64 * 1024
 
+  /// Between two rounds. Where nobody holds much, asking at every turn would keep the loops awake for nothing.
+  static let sheddingMilliseconds: Int64 = 5
+
   /// The client that holds most may be any loop's: each drops its own largest, while the excess lasts.
   func askAllToShed() {
-    if isAskedToShed { return }
-    for loop in siblings {
-      if loop === self {
-        isAskedToShed = true
-        post { [unowned self] in shed() }
-      } else {
-        loop.post { [unowned loop] in loop.shed() }
-      }
-    }
+    guard now >= nextShedding else { return }
+    nextShedding = now + Self.sheddingMilliseconds
+    for loop in siblings { loop.post { [unowned loop] in loop.shed() } }
   }
 
   private func shed() {
-    isAskedToShed = false
     let limit = limits.allBuffersBytes.load(ordering: .relaxed)
     let excess = gauge.bytes - limit
     guard excess > 0 else { return }

@@ -45,7 +45,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   public var now: UnixMilliseconds { state.pointee.now }
   var moreSoon = false
   var nextSweep: UnixMilliseconds = 0
-  var isAskedToShed = false
+  /// When clients may be asked again to make room in the buffers.
+  var nextShedding: UnixMilliseconds = 0
   var lastAcceptComplaint: UnixMilliseconds = 0
   var stopDeadline: UInt64?
   var hasEnded = false

@@ -11,6 +11,7 @@ extension Engine {
       subscribers.add(session, kind, name)
       door.channels.join(kind, name, loop: loop.index)
       session.set(.subscribed, true)
+      noteWaiting(session)
     }
     confirm(kind.subscribed, name, kind, &call)
   }
@@ -39,6 +40,12 @@ extension Engine {
     subscribers.remove(session, kind, name)
     door.channels.leave(kind, name, loop: loop.index)
     session.set(.subscribed, extras.subscriptionCount > 0)
+    noteWaiting(session)
+  }
+
+  /// Who waits for messages is not idle, however long it says nothing.
+  private func noteWaiting(_ session: Session) {
+    loop.exemptFromIdleTimeout(session.connection, !session.obstacles.isDisjoint(with: [.subscribed, .monitor]))
   }
 
   private func confirm(_ word: StaticString, _ name: [UInt8]?, _ kind: ChannelKind, _ call: inout Call) {
@@ -114,6 +121,7 @@ extension Engine {
   func startMonitoring(_ session: Session) {
     guard !session.obstacles.contains(.monitor) else { return }
     session.set(.monitor, true)
+    noteWaiting(session)
     monitors.append(session)
     door.monitorCount.wrappingAdd(1, ordering: .relaxed)
     door.obstacles.wrappingAdd(1, ordering: .relaxed)
@@ -122,6 +130,7 @@ extension Engine {
   func stopMonitoring(_ session: Session) {
     guard session.obstacles.contains(.monitor) else { return }
     session.set(.monitor, false)
+    noteWaiting(session)
     monitors.removeAll { $0 === session }
     door.monitorCount.wrappingSubtract(1, ordering: .relaxed)
     door.obstacles.wrappingSubtract(1, ordering: .relaxed)
