@@ -81,7 +81,7 @@ extension Bits {
           finished = true
           let result = UnsafeMutableRawBufferPointer(rebasing: scratch[..<length])
           for (index, key) in keys.dropFirst().enumerated() {
-            let source = call.store.find(key, now: call.now)
+            let source = call.find(key)
             let bytes = source?.value ?? UnsafeRawBufferPointer(start: nil, count: 0)
             operation.apply(bytes, to: result, isFirst: index == 0)
           }
@@ -97,7 +97,7 @@ extension Bits {
   ) -> Bool {
     length = 0
     for key in keys.dropFirst() {
-      let source = call.store.find(key, now: call.now)
+      let source = call.find(key)
       guard call.isString(source) else { return false }
       length = max(length, source?.value.count ?? 0)
     }

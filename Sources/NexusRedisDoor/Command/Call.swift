@@ -95,6 +95,10 @@ public struct Call {
 
   // MARK: Locks and room
 
+  /// The live entry of the key, whose stripe is locked. Counts as a use of it, unless the client has said that its
+  /// reads shall not (CLIENT NO-TOUCH).
+  @inline(__always) public func find(_ key: Key) -> Entry? { store.find(key, now: now, touch: session.touches) }
+
   /// Runs `body` with the key of this argument under its stripe's lock.
   @inline(__always) public mutating func withKey<Result>(
     _ index: Int = 1, _ body: (inout Call, Key) -> Result

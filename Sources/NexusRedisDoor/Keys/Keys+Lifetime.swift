@@ -87,7 +87,7 @@ extension Keys {
     let (moment, beyond) = length.addingReportingOverflow(relative ? call.now : 0)
     if overflowed || beyond { return call.replyInvalidExpiry() }
     call.withKey { call, key in
-      guard let entry = call.store.find(key, now: call.now), condition.holds(moment, entry.expiresAt) else {
+      guard let entry = call.find(key), condition.holds(moment, entry.expiresAt) else {
         return call.reply(integer: 0)
       }
       if moment <= call.now {
@@ -101,7 +101,7 @@ extension Keys {
 
   static func persist(_ call: inout Call) {
     call.withKey { call, key in
-      guard let entry = call.store.find(key, now: call.now), entry.expiresAt != 0 else {
+      guard let entry = call.find(key), entry.expiresAt != 0 else {
         return call.reply(integer: 0)
       }
       if call.store.setExpiry(key, entry, .none) == nil { return call.replyOutOfMemory() }

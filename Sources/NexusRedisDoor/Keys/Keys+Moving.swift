@@ -92,7 +92,7 @@ extension Keys {
         call.withLocked(source, target) { call in
           let existing = call.store.find(target, now: call.now, touch: false)
           // Last of the two: where this removes an expired entry, `existing` is not used any more.
-          guard let entry = call.store.find(source, now: call.now) else {
+          guard let entry = call.find(source) else {
             outcome = .noSource
             return
           }

@@ -126,7 +126,7 @@ extension Call {
       }
       let taken = store.lock(key, as: worker)
       defer { store.unlock(key, taken) }
-      let entry = store.find(key, now: now)
+      let entry = find(key)
       guard isString(entry), let length = newLength(&self, entry) else { return false }
       let former = entry?.value.count ?? 0
       if let entry, length == former {

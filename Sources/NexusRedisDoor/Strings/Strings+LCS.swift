@@ -58,8 +58,8 @@ extension Strings {
           copied = present == lengths
           lengths = present
           guard copied else { return }
-          if let entry = call.store.find(one, now: call.now) { first.copyMemory(from: entry.value) }
-          if let entry = call.store.find(other, now: call.now) { second.copyMemory(from: entry.value) }
+          if let entry = call.find(one) { first.copyMemory(from: entry.value) }
+          if let entry = call.find(other) { second.copyMemory(from: entry.value) }
         }
         guard copied else { return }
         compare(
@@ -73,8 +73,8 @@ extension Strings {
     _ call: inout Call, _ one: Key, _ other: Key
   ) -> (lengths: (Int, Int), bothStrings: Bool) {
     // One after the other: a found entry is not valid any more once a second search has removed an expired one.
-    let (first, firstIsString) = length(call.store.find(one, now: call.now))
-    let (second, secondIsString) = length(call.store.find(other, now: call.now))
+    let (first, firstIsString) = length(call.find(one))
+    let (second, secondIsString) = length(call.find(other))
     return ((first, second), firstIsString && secondIsString)
   }
 

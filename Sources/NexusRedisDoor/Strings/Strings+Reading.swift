@@ -21,7 +21,7 @@ extension Strings {
     call.reply(arrayOf: call.count - 1)
     call.forEachKey(from: 1) { call, key in
       let taken = call.store.lock(key, as: call.worker)
-      let entry = call.store.find(key, now: call.now)
+      let entry = call.find(key)
       call.countGet(found: entry != nil)
       if let entry, entry.type == .string { call.reply(bulk: entry.value) } else { call.replyNull() }
       call.store.unlock(key, taken)

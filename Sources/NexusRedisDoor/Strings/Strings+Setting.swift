@@ -44,7 +44,7 @@ extension Strings {
   private static func store(_ call: inout Call, value: Int, _ expiry: Expiry) -> Bool {
     let key = call.key(1)
     let taken = call.store.lock(key, as: call.worker)
-    let stored = call.set(key, over: call.store.find(key, now: call.now), call[value], expiry)
+    let stored = call.set(key, over: call.find(key), call[value], expiry)
     call.store.unlock(key, taken)
     return stored
   }
@@ -53,7 +53,7 @@ extension Strings {
     let key = call.key(1)
     let taken = call.store.lock(key, as: call.worker)
     defer { call.store.unlock(key, taken) }
-    guard call.store.find(key, now: call.now) == nil else { return call.reply(integer: 0) }
+    guard call.find(key) == nil else { return call.reply(integer: 0) }
     guard call.set(key, over: nil, call[2], call.defaultExpiry()) else { return }
     call.reply(integer: 1)
   }
@@ -133,7 +133,7 @@ extension Strings {
 
   private static func putAll(_ call: inout Call, _ keys: UnsafeBufferPointer<Key>) -> Bool {
     for (index, key) in keys.enumerated() {
-      let entry = call.store.find(key, now: call.now)
+      let entry = call.find(key)
       guard call.set(key, over: entry, call[2 + index * 2], call.defaultExpiry()) else { return false }
     }
     return true

@@ -135,9 +135,9 @@ struct SessionTests {
       peer: PeerAddress(remote: "127.0.0.1:50000", local: "127.0.0.1:6379", descriptor: 1, isUnixSocket: false))
     #expect(session.memoryBytes < 300)
     #expect(session.extras == nil)
-    // A sanitizer's allocator has sizes of its own.
-    #expect(allocatedBytes(session) <= Session.instanceBytes)
-    #expect(allocatedBytes(session.more) <= SessionExtras.instanceBytes)
+    // The allocator may give a chunk that was a little larger before.
+    #expect(allocatedBytes(session) <= Session.instanceBytes + 48)
+    #expect(allocatedBytes(session.more) <= SessionExtras.instanceBytes + 48)
   }
 
   @Test("asks for the password before anything else, and limits what a stranger may send")
