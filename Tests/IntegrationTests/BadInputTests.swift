@@ -3,7 +3,7 @@ import NexusTestSupport
 import Testing
 
 /// What a client may do wrong costs it its own connection at worst.
-@Suite("Bad input", .serialized, .enabled(if: Shared.serves))
+@Suite("Bad input", .serialized)
 struct BadInputTests {
   /// Requests that break the protocol, or nearly do. Redis says what each is worth.
   ///

@@ -3,7 +3,7 @@ import NexusTestSupport
 import Testing
 
 /// Programs that people use, against a real server.
-@Suite("Real clients", .serialized, .enabled(if: Shared.serves))
+@Suite("Real clients", .serialized)
 struct ClientTests {
   static let repository = #filePath.split(separator: "/").dropLast(3).reduce(into: "") { $0 += "/" + $1 }
   static let python = repository + "/.venv/bin/python"

@@ -16,7 +16,7 @@ struct DifferentialTests {
   static let knownDifferences: [KnownDifference] = []
 
   /// `NEXUS_COMMANDS` commands (100,000) from `NEXUS_SEED`, of `NEXUS_FAMILY` alone where that is set.
-  @Test("random commands of every family get Redis's replies", .enabled(if: Shared.serves))
+  @Test("random commands of every family get Redis's replies")
   func agreesWithRedis() throws {
     let seed = Dice.seed()
     print("seed: NEXUS_SEED=\(seed)")
@@ -30,6 +30,17 @@ struct DifferentialTests {
       knownDifferences: Self.knownDifferences)
     if let report = try campaign.firstDifference(run) { Issue.record("\(report)") }
     print("compared \(run.commandsCompared) replies; known differences: \(run.met)")
+  }
+
+  /// `NEXUS_STEPS` steps (5,000) from `NEXUS_SEED`.
+  @Test("random publish/subscribe traffic reaches the same connections in the same order")
+  func messagesAgreeWithRedis() throws {
+    let seed = Dice.seed()
+    print("seed: NEXUS_SEED=\(seed)")
+    let campaign = MessageCampaign(
+      steps: Environment.number("NEXUS_STEPS", default: 5_000), seed: seed, oracle: try RedisServer(),
+      subject: try NexusServer())
+    if let report = try campaign.firstDifference() { Issue.record("\(report)") }
   }
 
   @Test("the comparison finds no difference between Redis and Redis")

@@ -2,7 +2,7 @@ import Glibc
 import NexusTestSupport
 import Testing
 
-@Suite("Stopping", .serialized, .enabled(if: Shared.serves))
+@Suite("Stopping", .serialized)
 struct GracefulStopTests {
   @Test(
     "SIGTERM: what is in flight is answered, then the process ends with 0 within five seconds",

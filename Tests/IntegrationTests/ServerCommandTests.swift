@@ -2,7 +2,7 @@ import NexusTestSupport
 import Testing
 
 /// What a server says of itself, beside what Redis says of itself.
-@Suite("Introspection", .enabled(if: Shared.serves))
+@Suite("Introspection")
 struct ServerCommandTests {
   private func both() throws -> (redis: RESPClient, nexus: RESPClient) {
     (try Shared.redis.get().connect(), try Shared.nexus.get().connect())
@@ -224,5 +224,63 @@ struct ServerCommandTests {
     #expect(steps.last == 100)
     let counts = stride(from: 1, to: steps.count, by: 2).map { steps[$0] }
     #expect(counts == counts.sorted())
+  }
+
+  @Test("LATENCY tells of what took longer than the threshold")
+  func latencyEvents() throws {
+    let server = try NexusServer()
+    let client = try server.connect()
+    #expect(try client.ask("LATENCY", "DOCTOR").string?.contains("latency-monitor-threshold") == true)
+    try client.ask("CONFIG", "SET", "latency-monitor-threshold", "20")
+    try client.ask("DEBUG", "SLEEP", "0.05")
+    try client.ask("PING")
+    let latest = try #require(try client.ask("LATENCY", "LATEST")[0])
+    #expect(latest[0]?.string == "command")
+    #expect(try #require(latest[3]?.number) >= 50)
+    #expect(try client.ask("LATENCY", "HISTORY", "command").elements?.count == 1)
+    #expect(try client.ask("LATENCY", "GRAPH", "command").string?.contains("command - high 50 ms") == true)
+    #expect(try client.ask("LATENCY", "DOCTOR").string?.contains("command: once") == true)
+    #expect(try client.ask("SLOWLOG", "GET")[0]?[3]?.elements?.map(\.string) == ["DEBUG", "SLEEP", "0.05"])
+    #expect(try client.ask("LATENCY", "RESET").number == 1)
+    #expect(try client.ask("LATENCY", "LATEST").elements?.isEmpty == true)
+  }
+
+  @Test("MEMORY reports what the store holds")
+  func memory() throws {
+    let server = try NexusServer()
+    let client = try server.connect()
+    for number in 0..<100 {
+      try client.ask([Array("SET".utf8), "key\(number)".word, [UInt8](repeating: 120, count: 10_000)])
+    }
+    let stats = try client.ask("MEMORY", "STATS")
+    #expect(stats["keys.count"]?.number == 100)
+    #expect(try #require(try client.ask("MEMORY", "USAGE", "key1").number) > 10_000)
+    #expect(try client.ask("MEMORY", "USAGE", "nosuch") == .nullBulk)
+    #expect(try client.ask("MEMORY", "PURGE") == .ok)
+    #expect(try client.ask("MEMORY", "DOCTOR").string?.isEmpty == false)
+    #expect(try client.ask("MEMORY", "MALLOC-STATS").string?.contains("entries") == true)
+  }
+
+  @Test("a counter that CONFIG RESETSTAT resets starts anew")
+  func resetStatistics() throws {
+    let server = try NexusServer()
+    let client = try server.connect()
+    for _ in 0..<10 { try client.ask("GET", "nothing") }
+    #expect(try client.info("stats").number("keyspace_misses") == 10)
+    #expect(try client.ask("CONFIG", "RESETSTAT") == .ok)
+    let info = try client.info("all")
+    #expect(info.number("keyspace_misses") == 0)
+    #expect(info["cmdstat_get"] == nil && info["errorstat_ERR"] == nil)
+    #expect(try #require(info.number("total_commands_processed")) <= 1)
+  }
+
+  @Test("commands about files on disk are refused instead of pretended")
+  func persistence() throws {
+    let client = try Shared.nexus.get().connect()
+    for command in ["SAVE", "BGSAVE", "BGREWRITEAOF"] {
+      #expect(try client.ask(command).string?.hasPrefix("ERR this server keeps everything in memory") == true)
+    }
+    #expect(try client.ask("REPLICAOF", "127.0.0.1", "6379").isError)
+    #expect(try client.ask("CONFIG", "REWRITE").isError)
   }
 }

@@ -3,8 +3,6 @@ import NexusTestSupport
 /// One server of ours and one of Redis for all tests that change nothing that lasts.
 enum Shared {
   static let nexus = Result { try NexusServer() }
-  /// Whether the server built beside the tests runs at all.
-  static let serves = (try? nexus.get()) != nil
   static let redis = Result { try RedisServer(["--enable-debug-command", "yes"]) }
 }
 

@@ -119,7 +119,8 @@ enum LatencyDoctor {
     for (name, event) in events {
       let average = fixed(Double(event.sumMilliseconds) / Double(max(1, event.total)), digits: 1)
       lines.append(
-        "- \(name): \(event.total) times, \(average) ms on average, \(event.longestMilliseconds) ms at worst.")
+        "- \(name): \(event.total == 1 ? "once" : "\(event.total) times"), \(average) ms on average, \(event.longestMilliseconds) ms at worst."
+      )
     }
     lines.append(
       "SLOWLOG GET names the commands. One command that works on much data holds up all clients of its loop:")
