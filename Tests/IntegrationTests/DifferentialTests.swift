@@ -13,7 +13,17 @@ struct DifferentialTests {
   ]
 
   /// Replies that differ because they are meant to, each with its reason.
-  static let knownDifferences: [KnownDifference] = []
+  static let knownDifferences = [
+    KnownDifference(
+      "BITFIELD whose writes all fail makes its key, or makes it longer; Redis does not tell watchers",
+      endsChapter: true
+    ) { chapter, index, expected, actual in
+      guard chapter.steps[index].name == "exec", expected.elements != nil, actual.elements == nil else { return false }
+      return chapter.steps[..<index].contains { step in
+        step.name == "bitfield" && step.words.contains { String(decoding: $0, as: UTF8.self).lowercased() == "fail" }
+      }
+    }
+  ]
 
   /// `NEXUS_COMMANDS` commands (100,000) from `NEXUS_SEED`, of `NEXUS_FAMILY` alone where that is set.
   @Test("random commands of every family get Redis's replies")

@@ -1,12 +1,19 @@
 /// A difference between the servers that is meant to be, and why.
 public struct KnownDifference: Sendable {
-  public let reason: String
-  public let covers: @Sendable (_ step: Chapter.Step, _ expected: RESPValue, _ actual: RESPValue) -> Bool
+  public typealias Covers =
+    @Sendable (
+      _ chapter: Chapter, _ index: Int, _ expected: RESPValue, _ actual: RESPValue
+    ) -> Bool
 
-  public init(
-    _ reason: String, _ covers: @escaping @Sendable (Chapter.Step, _ expected: RESPValue, _ actual: RESPValue) -> Bool
-  ) {
+  public let reason: String
+  /// After it the two servers hold different data, and the rest of the chapter shows nothing.
+  public let endsChapter: Bool
+  public let covers: Covers
+
+  /// `covers` gets the chapter, and which of its steps was answered.
+  public init(_ reason: String, endsChapter: Bool = false, _ covers: @escaping Covers) {
     self.reason = reason
+    self.endsChapter = endsChapter
     self.covers = covers
   }
 }
@@ -66,8 +73,10 @@ public final class DifferentialRun {
       for offset in 0..<(end - start) {
         let index = start + offset
         let comparison = Self.track(chapter.steps[index], expected[offset], &queued[connection])
-        if let difference = compare(chapter.steps[index], index, expected[offset], actual[offset], comparison) {
-          return difference
+        switch compare(chapter, index, expected[offset], actual[offset], comparison) {
+        case .same: break
+        case .endOfChapter: return nil
+        case .different(let difference): return difference
         }
       }
       start = end
@@ -92,17 +101,23 @@ public final class DifferentialRun {
     return clients
   }
 
+  private enum Verdict {
+    case same, endOfChapter
+    case different(Difference)
+  }
+
   private func compare(
-    _ step: Chapter.Step, _ index: Int, _ expected: RESPValue, _ actual: RESPValue, _ comparison: Comparison
-  ) -> Difference? {
+    _ chapter: Chapter, _ index: Int, _ expected: RESPValue, _ actual: RESPValue, _ comparison: Comparison
+  ) -> Verdict {
+    let step = chapter.steps[index]
     commandsCompared += 1
     if !expected.isError { successes[step.name, default: 0] += 1 }
-    if comparison.holds(expected, actual) { return nil }
-    for known in knownDifferences where known.covers(step, expected, actual) {
+    if comparison.holds(expected, actual) { return .same }
+    for known in knownDifferences where known.covers(chapter, index, expected, actual) {
       met[known.reason, default: 0] += 1
-      return nil
+      return known.endsChapter ? .endOfChapter : .same
     }
-    return Difference(index: index, step: step, expected: expected, actual: actual)
+    return .different(Difference(index: index, step: step, expected: expected, actual: actual))
   }
 
   /// Follows a connection through MULTI and EXEC: the elements of EXEC's reply compare as their commands do.

@@ -118,9 +118,8 @@ enum LatencyDoctor {
     var lines = ["\(events.count) kind\(events.count == 1 ? "" : "s") of events took \(threshold) ms or longer:"]
     for (name, event) in events {
       let average = fixed(Double(event.sumMilliseconds) / Double(max(1, event.total)), digits: 1)
-      lines.append(
-        "- \(name): \(event.total == 1 ? "once" : "\(event.total) times"), \(average) ms on average, \(event.longestMilliseconds) ms at worst."
-      )
+      let often = event.total == 1 ? "once" : "\(event.total) times"
+      lines.append("- \(name): \(often), \(average) ms on average, \(event.longestMilliseconds) ms at worst.")
     }
     lines.append(
       "SLOWLOG GET names the commands. One command that works on much data holds up all clients of its loop:")
