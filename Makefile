@@ -2,7 +2,7 @@
 
 # The walls between modules: a target may import only what Package.swift says it depends on.
 WALLS := --explicit-target-dependency-import-check error
-SOURCES := Sources Tests fuzz Package.swift
+SOURCES := Sources Tests Benchmarks fuzz Package.swift
 # For `make run`: make run ARGS="--max-memory 1gb --redis-port 7000"
 ARGS ?=
 SECONDS ?= 60

@@ -45,6 +45,9 @@ let package = Package(
       name: "nexuscache",
       dependencies: ["NexusModel", "NexusService", "NexusTransport", "NexusTelemetry", "NexusCache", "NexusBench"],
       path: "Sources/NexusServer"),
+    // Measures the store without a server around it: for bench/run.
+    .executableTarget(
+      name: "store-bench", dependencies: ["NexusModel", "NexusStore", "NexusBench"], path: "Benchmarks/StoreBench"),
 
     // Tests, and what they share.
     .target(name: "NexusTestSupport", path: "Tests/NexusTestSupport"),

@@ -1,0 +1,3 @@
+import Glibc
+
+exit(runStoreBench(Array(CommandLine.arguments.dropFirst())))
