@@ -98,7 +98,7 @@ extension HTTPDoor {
           growth, in: exchange.pointee.namespace, as: responder.keyspace.worker, now: loop.now)
         if outcome == .outOfMemory { return .outOfMemory() }
       }
-      buffer.reserve(capacity - buffer.count)
+      buffer.grow(to: capacity)
       hold(growth)
     }
     buffer.append(piece)

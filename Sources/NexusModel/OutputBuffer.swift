@@ -35,6 +35,13 @@ public struct OutputBuffer: BitwiseCopyable {
     base = realloc(base, capacity + Self.slack)!
   }
 
+  /// Makes room for this many bytes in all and no more: for a buffer whose size is accounted for.
+  public mutating func grow(to newCapacity: Int) {
+    guard newCapacity > capacity else { return }
+    base = realloc(base, newCapacity + Self.slack)!
+    capacity = newCapacity
+  }
+
   /// Gives memory back after an unusually large reply. Keeps the first `count` bytes.
   public mutating func shrink(to newCapacity: Int) {
     guard capacity > newCapacity, count <= newCapacity else { return }

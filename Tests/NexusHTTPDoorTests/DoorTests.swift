@@ -6,7 +6,14 @@ import Testing
 
 @testable import NexusHTTPDoor
 
-private func usleepBriefly() { usleep(1000) }
+/// Waits until it is so; false after 20 s.
+private func eventually(_ isSo: () -> Bool) -> Bool {
+  for _ in 0..<20_000 {
+    if isSo() { return true }
+    usleep(1000)
+  }
+  return isSo()
+}
 
 @Suite struct DoorTests {
   @Test func aValueTravelsThroughARealConnectionAndBack() throws {
@@ -141,11 +148,11 @@ private func usleepBriefly() { usleep(1000) }
     let client = server.connect()
     client.send("PUT /api/cache/k\nContent-Length: 1000000\nContent-Type: application/octet-stream")
     client.send(bytes: [UInt8](repeating: 7, count: 900_000))
-    while gauge.bytes < 900_000 { usleepBriefly() }
+    #expect(eventually { gauge.bytes > 900_000 })
     client.send(bytes: [UInt8](repeating: 7, count: 100_000))
     #expect(client.reply().status == 200)
     client.close()
-    while gauge.bytes > 200_000 { usleepBriefly() }
+    #expect(eventually { gauge.bytes < 200_000 })
     server.stop()
     #expect(gauge.bytes == 0)
     #expect(server.door.requestsInFlight == 0)
@@ -161,6 +168,22 @@ private func usleepBriefly() { usleep(1000) }
     client.send(bytes: [1, 2, 3])
     #expect(client.reply().status == 0)
     client.close()
+  }
+
+  @Test func aClientThatStopsReadingIsHungUpOnAndItsReplyFreed() throws {
+    let server = try TestServer { $0.idleTimeoutSeconds = 1 }
+    let gauge = server.node.store.configuration.outside
+    let client = server.connect()
+    client.send(
+      "PUT /api/cache/k\nContent-Type: application/octet-stream", body: [UInt8](repeating: 1, count: 20 << 20))
+    #expect(client.reply().status == 200)
+    client.send("GET /api/cache/k\nAccept: application/octet-stream")
+    #expect(eventually { gauge.bytes > 20 << 20 })
+    #expect(eventually { gauge.bytes < 1 << 20 })
+    #expect(client.reply().status == 0)
+    client.close()
+    server.stop()
+    #expect(gauge.bytes == 0)
   }
 
   @Test func malformedRequestsEndTheirConnectionOnly() throws {
@@ -221,6 +244,8 @@ private func usleepBriefly() { usleep(1000) }
     let second = try TestServer { $0.port = first.door.port }
     defer { second.stop() }
     for _ in 0..<20 { #expect(first.ask("GET /health").status == 200) }
+    first.stop()
+    second.stop()
     let accepted = first.node.statistics[0].httpConnectionsAccepted + second.node.statistics[0].httpConnectionsAccepted
     #expect(accepted == 20)
   }

@@ -55,7 +55,7 @@ final class TestServer: @unchecked Sendable {
 
   /// Hangs up on everybody; afterwards the door's accounts may be read.
   func stop() {
-    stopping.store(true, ordering: .releasing)
+    if stopping.exchange(true, ordering: .acquiringAndReleasing) { return }
     pthread_join(thread, nil)
     door.stop()
   }
