@@ -54,8 +54,7 @@ let package = Package(
     .testTarget(name: "IntegrationTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
     .testTarget(name: "TidyTests", dependencies: ["NexusService"]),
-    .testTarget(
-      name: "RealClientTests", dependencies: ["NexusTestSupport", "nexuscache"], exclude: ["redis_py.py"]),
+    .testTarget(name: "OperatorTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(
       name: "NexusCacheTests",
       dependencies: ["NexusCache", "NexusService", "NexusTestSupport", "nexuscache"]),

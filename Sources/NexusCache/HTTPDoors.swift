@@ -33,21 +33,24 @@ final class HTTPDoors {
     self.doors = doors
   }
 
-  /// Takes no new connections, and waits until the requests that have begun are answered.
+  /// Takes no new connections, and waits until the requests that have begun are answered; at most for so long.
   func drain(milliseconds: Int) {
     for (loop, door) in doors {
       let held = OnItsLoop(door)
       loop.post { held.door.stopAccepting() }
     }
-    for _ in 0..<(milliseconds / 5) {
+    var left = milliseconds
+    while left > 0 {
       let inFlight = InFlight()
       for (loop, door) in doors {
         let held = OnItsLoop(door)
         loop.post { inFlight.add(held.door.requestsInFlight) }
       }
-      while !inFlight.isComplete(doors.count) { usleep(1000) }
-      if inFlight.requests == 0 { return }
-      usleep(5000)
+      repeat {
+        usleep(1000)
+        left -= 1
+      } while left > 0 && !inFlight.isComplete(doors.count)
+      if inFlight.isComplete(doors.count) && inFlight.requests == 0 { return }
     }
   }
 

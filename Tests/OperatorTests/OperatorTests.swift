@@ -123,4 +123,16 @@ import Testing
     let refused = try? server.connect()
     #expect((try? refused?.ask("PING"))?.string != "PONG")
   }
+
+  @Test func whatOneDoorWritesTheOtherReads() throws {
+    let server = try NexusServer()
+    let curl = try #require(Environment.find(program: "curl"))
+    let client = try server.connect()
+    #expect(try client.ask("SET", "shared", "from redis") == .simple(Array("OK".utf8)))
+    let url = "http://127.0.0.1:\(server.httpPort)/api/cache/shared"
+    #expect(try ChildProcess.run(curl, ["-s", url]).output.contains(#""value":"from redis""#))
+    _ = try ChildProcess.run(
+      curl, ["-s", "-X", "PUT", "-H", "Content-Type: application/octet-stream", "-d", "from curl", url])
+    #expect(try client.ask("GET", "shared").string == "from curl")
+  }
 }
