@@ -51,11 +51,11 @@ extension StoreConfiguration {
 }
 
 extension Store {
-  /// Settings are applied one at a time, by whichever thread changed them.
-  private static var settingsWorker: Worker { .max - 1 }
-
-  /// Every database is a namespace, and all have the same settings.
-  func apply(_ settings: Settings) {
+  /// Every database is a namespace, and all have the same settings. All stripes are locked meanwhile, so that two
+  /// threads that change settings at once apply them one after the other.
+  func apply(_ settings: Settings, as worker: Worker) {
+    let held = lockEverything(as: worker)
+    defer { unlock(held) }
     maxMemoryBytes = settings.maxMemoryBytes
     for number in self.settings.indices {
       var namespace = self.settings[number]
@@ -63,7 +63,7 @@ extension Store {
       namespace.limitEntries = settings.maxEntries
       namespace.defaultTTLMilliseconds = settings.defaultTTLMilliseconds
       namespace.ttlJitter = settings.ttlJitter
-      configure(NamespaceNumber(number), namespace, as: Self.settingsWorker)
+      configure(NamespaceNumber(number), namespace, as: worker)
     }
   }
 }

@@ -55,11 +55,11 @@ public final class NexusCacheServer {
       runID: Self.runID(&random), settings: settings)
     node.processFigures = LinuxProcessFigures()
     node.attach(runtime.loops)
-    store.apply(settings)
-    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { store.apply($0) }
+    store.apply(settings, as: Settings.visitor())
+    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { store.apply($0, as: $1) }
     settings.onChange(
       of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize, .maxMemory
-    ) { [runtime] in runtime.setLimits(.init($0)) }
+    ) { [runtime] settings, _ in runtime.setLimits(.init(settings)) }
   }
 
   deinit { stop() }
@@ -116,7 +116,7 @@ public final class NexusCacheServer {
 
   private static func standardLog(_ settings: Settings) -> StreamLog {
     let log = StreamLog(minimum: settings.logLevel, json: settings.logsJSON)
-    settings.onChange(of: .logLevel, .logFormat) { settings in
+    settings.onChange(of: .logLevel, .logFormat) { settings, _ in
       log.minimum = settings.logLevel
       log.json = settings.logsJSON
     }

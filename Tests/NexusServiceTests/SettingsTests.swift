@@ -42,11 +42,11 @@ import Testing
   @Test(arguments: [
     (
       "max-memory", "64zb",
-      "max-memory cannot be '64zb': give a size such as 512mb or 2gb, at least 1mb, or a share such as 75%"
+      "max-memory cannot be '64zb': give a size such as 512mb or 2gb, at least 4mb, or a share such as 75%"
     ),
     (
       "max-memory", "64",
-      "max-memory cannot be '64': give a size such as 512mb or 2gb, at least 1mb, or a share such as 75%"
+      "max-memory cannot be '64': give a size such as 512mb or 2gb, at least 4mb, or a share such as 75%"
     ),
     ("redis-port", "70000", "redis-port cannot be '70000': give a whole number from 0 to 65535"),
     ("eviction", "fifo", "eviction cannot be 'fifo': give s3fifo, lru, size-aware, random, ttl or none"),
@@ -70,7 +70,7 @@ import Testing
   @Test func changesHoldTogetherOrNotAtAll() throws {
     let settings = Settings()
     let heard = Heard()
-    settings.onChange(of: .maxMemory, .eviction) { heard.values.append($0.maxMemoryBytes) }
+    settings.onChange(of: .maxMemory, .eviction) { settings, _ in heard.values.append(settings.maxMemoryBytes) }
     #expect(throws: SettingError.self) { try settings.change([(.maxMemory, "64mb"), (.eviction, "nonsense")]) }
     #expect(heard.values.isEmpty && settings.origin(.maxMemory) == .standard)
     try settings.change([(.maxMemory, "64mb"), (.eviction, "lru")])

@@ -124,6 +124,27 @@ import Testing
     #expect((try? refused?.ask("PING"))?.string != "PONG")
   }
 
+  @Test func settingsChangeInsideATransactionThatHoldsKeys() throws {
+    let server = try NexusServer()
+    let clients = try (0..<4).map { _ in try server.connect() }
+    for round in 0..<20 {
+      for (index, client) in clients.enumerated() {
+        for command in [
+          ["MULTI"], ["SET", "k\(index)", "\(round)"], ["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"],
+          ["CONFIG", "SET", "maxmemory", "\(64 + round)mb"], ["EXEC"],
+        ] { try client.send(RESPClient.encode(command.map { Array($0.utf8) })) }
+      }
+      for client in clients {
+        for _ in 0..<4 { #expect(try client.read().isError == false) }
+        guard case .array(let replies) = try client.read() else {
+          Issue.record("EXEC has a reply for each command")
+          return
+        }
+        #expect(replies.count == 3 && !replies.contains { $0.isError })
+      }
+    }
+  }
+
   @Test func whatOneDoorWritesTheOtherReads() throws {
     let server = try NexusServer()
     let curl = try #require(Environment.find(program: "curl"))

@@ -68,7 +68,8 @@ static inline void ci_unlock(uint32_t *p) { __atomic_store_n(p, 0u, __ATOMIC_REL
 #endif
 
 /// Prefetches the first entry in the 64-byte bucket whose tag matches: two lines, for most entries straddle two.
-static inline CI_UNLOCKED void ci_prefetch_entry(const void *bucket, uint8_t tag, const char *arena, uint32_t unit_shift) {
+static inline CI_UNLOCKED void ci_prefetch_entry(
+    const void *bucket, uint8_t tag, const char *arena, uint32_t unit_shift) {
 #if defined(__x86_64__)
   uint32_t mask = (uint32_t)_mm_movemask_epi8(
       _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)bucket), _mm_set1_epi8((char)tag))) & 0xFFF;

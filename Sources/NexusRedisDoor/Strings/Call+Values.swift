@@ -108,9 +108,9 @@ extension Call {
 
   /// Changes the string under a key in place, making it longer (or making it) where needed.
   ///
-  /// `newLength` gets the live entry and answers the length that its value is to have, never a smaller one; nil where it
-  /// has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length, and answers
-  /// whether it changed any: where neither bytes nor length changed, nobody who watches the key is told.
+  /// `newLength` gets the live entry and answers the length that its value is to have, never a smaller one; nil where
+  /// it has replied and nothing is to be done. `change` gets all bytes, the new ones 0, and the former length, and
+  /// answers whether it changed any: where neither bytes nor length changed, nobody who watches the key is told.
   ///
   /// Answers false where a reply has been written.
   mutating func edit(

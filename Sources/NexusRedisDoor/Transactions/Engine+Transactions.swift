@@ -85,7 +85,8 @@ extension Engine {
       for position in positions {
         keys.append(store.key(arguments[queued.firstArgument + position].bytes, in: call.session.namespace))
       }
-      if positions.isEmpty, !slot.pointee.flags.isDisjoint(with: [.write, .readonly]) {
+      // Administration may change the store's settings, which takes all stripes too.
+      if positions.isEmpty, !slot.pointee.flags.isDisjoint(with: [.write, .readonly, .admin]) {
         return store.lockEverything(as: worker)
       }
     }

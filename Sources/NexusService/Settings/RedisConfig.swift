@@ -1,3 +1,5 @@
+import NexusStore
+
 /// CONFIG GET and CONFIG SET: our settings under Redis's names and under their own, facts about this server, and
 /// settings of Redis that mean nothing here.
 extension Settings {
@@ -14,8 +16,10 @@ extension Settings {
     return nil
   }
 
-  /// CONFIG SET: all of the pairs, or none. Names are given in lower case.
-  public func redisSet(_ pairs: [(name: String, value: String)]) throws(RedisConfigError) {
+  /// CONFIG SET: all of the pairs, or none. Names are given in lower case. `worker`: see `change`.
+  public func redisSet(
+    _ pairs: [(name: String, value: String)], as worker: Worker = Settings.visitor()
+  ) throws(RedisConfigError) {
     var changes: [(id: SettingID, text: String)] = []
     var ignored: [(String, String)] = []
     var seen: Set<String> = []
@@ -41,7 +45,7 @@ extension Settings {
         throw .unknown(name)
       }
     }
-    do { try change(changes) } catch { throw .failed(error.name, error.description) }
+    do { try change(changes, as: worker) } catch { throw .failed(error.name, error.description) }
     for (name, value) in ignored { ignore(name, value) }
   }
 

@@ -40,7 +40,7 @@ extension Setting {
 
   private static let memory: [Setting] = [
     Setting(
-      .maxMemory, "max-memory", .memory, .memory((1 << 20)...(1 << 46)), "75%",
+      .maxMemory, "max-memory", .memory, .memory((4 << 20)...(1 << 46)), "75%",
       "The one ceiling: entries, indexes and buffers together. A size, or a share of the machine's memory.",
       mutable: true, redis: RedisAlias("maxmemory", .bytes)),
     Setting(

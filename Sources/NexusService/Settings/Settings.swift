@@ -1,3 +1,4 @@
+import NexusStore
 import Synchronization
 
 /// Where a setting's value came from, from weakest to strongest.
@@ -22,7 +23,9 @@ public enum SettingOrigin: Sendable, Equatable, CustomStringConvertible {
 /// The values of every setting. Numbers are read with one relaxed load, from any thread; changes are checked as a
 /// whole before any of them holds.
 public final class Settings: @unchecked Sendable {
-  public typealias Listener = @Sendable (Settings) -> Void
+  /// Makes the present values hold. Runs on the thread that changed them, which the store knows as this worker and
+  /// which may hold stripes; may run on several threads at once, and again if values changed meanwhile.
+  public typealias Listener = @Sendable (Settings, Worker) -> Void
 
   /// What percentages of memory are a share of.
   public let machineMemoryBytes: Int
@@ -36,11 +39,11 @@ public final class Settings: @unchecked Sendable {
     var listeners: [(ids: Set<SettingID>, body: Listener)] = []
     /// Values given for Redis settings that mean nothing here, so that they read back as written.
     var ignored: [String: String] = [:]
+    /// Rises with every change.
+    var version = 0
   }
 
   private let state: Mutex<State>
-  /// Serialises whole changes, so that listeners see them one after the other. Taken before `state`.
-  private let changing = Mutex<Void>(())
 
   public init(machineMemoryBytes: Int = 4 << 30) {
     self.machineMemoryBytes = machineMemoryBytes
@@ -78,21 +81,34 @@ public final class Settings: @unchecked Sendable {
   }
 
   /// Changes values while the node runs: all of them, or none if one is refused. Listeners have run when this returns.
-  /// Not to be called by a listener.
-  public func change(_ changes: [(id: SettingID, text: String)]) throws(SettingError) {
+  /// - Parameter worker: the calling thread, as the store knows it. A loop's own number on its thread: a thread that
+  ///   locks the store's stripes under two names waits for itself.
+  public func change(
+    _ changes: [(id: SettingID, text: String)], as worker: Worker = Settings.visitor()
+  ) throws(SettingError) {
     var accepted: [(Setting, SettingValue)] = []
     for change in changes {
       let setting = Setting.all[change.id.rawValue]
       guard setting.isMutable else { throw SettingError(.immutable, setting, change.text) }
       accepted.append((setting, try setting.parse(change.text, machineMemoryBytes: machineMemoryBytes)))
     }
-    changing.withLock { _ in
-      store(accepted, .runtime)
-      let changed = Set(accepted.map(\.0.id))
-      let listeners = state.withLock { $0.listeners }
-      for listener in listeners where !listener.ids.isDisjoint(with: changed) { listener.body(self) }
-    }
+    store(accepted, .runtime)
+    let changed = Set(accepted.map(\.0.id))
+    // No lock is held while listeners run, because they take the store's. Whoever finishes last has seen the last
+    // values: a listener that was overtaken runs again.
+    var seen: Int
+    repeat {
+      let (version, listeners) = state.withLock { ($0.version, $0.listeners) }
+      seen = version
+      for listener in listeners where !listener.ids.isDisjoint(with: changed) { listener.body(self, worker) }
+    } while state.withLock({ $0.version }) != seen
   }
+
+  /// A name in the store for one call from a thread that is no event loop's: above all loops' numbers, new each time.
+  public static func visitor() -> Worker {
+    1 << 31 | visitors.wrappingAdd(1, ordering: .relaxed).newValue & (1 << 30 - 1)
+  }
+  private static let visitors = Atomic<Worker>(0)
 
   /// Calls `listener` after each change of one of these, on the thread that made it.
   public func onChange(of ids: SettingID..., call listener: @escaping Listener) {
@@ -101,6 +117,7 @@ public final class Settings: @unchecked Sendable {
 
   private func store(_ values: [(Setting, SettingValue)], _ origin: SettingOrigin) {
     state.withLock { state in
+      state.version += 1
       for (setting, value) in values {
         state.texts[setting.id.rawValue] = value.text
         state.origins[setting.id.rawValue] = origin

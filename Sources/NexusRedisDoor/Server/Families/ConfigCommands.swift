@@ -66,7 +66,7 @@ extension Call {
     guard count % 2 == 0 else { return replySyntaxError() }
     let pairs = stride(from: 2, to: count, by: 2).map { (name: text($0).lowercased(), value: text($0 + 1)) }
     do {
-      try engine.node.settings.redisSet(pairs)
+      try engine.node.settings.redisSet(pairs, as: engine.worker)
       replyOK()
     } catch .unknown(let name) {
       // As it was written, not as it was looked up.
