@@ -13,6 +13,12 @@ public struct Call {
   public let count: Int
   public unowned(unsafe) let session: Session
   public unowned(unsafe) let engine: Engine
+  /// The engine's, at hand: each step on the way to them through a class would count references.
+  public unowned(unsafe) let store: Store
+  public let worker: Worker
+  let statistics: UnsafeMutablePointer<LoopStatistics>
+  /// The session's when the command began.
+  public let namespace: NamespaceNumber
   /// Replies are appended here (`NexusRESP` extends `OutputBuffer` with the encoders).
   public var out: OutputBuffer
   public let now: UnixMilliseconds
@@ -35,21 +41,23 @@ public struct Call {
     self.count = count
     self.session = session
     self.engine = engine
+    self.store = engine.store
+    self.worker = engine.worker
+    self.statistics = engine.statistics
+    self.namespace = session.namespace
     self.out = out
     self.now = now
     self.version = session.protocolVersion
     self.commandIndex = commandIndex
   }
 
-  public var store: Store { engine.store }
-  public var worker: Worker { engine.worker }
   /// What the loops of this node share: command table, databases, slow log, publish/subscribe.
   public var door: RedisDoor { engine.door }
   public subscript(index: Int) -> UnsafeRawBufferPointer { arguments[index].bytes }
   /// The argument as a key of the session's namespace.
   public func key(_ index: Int) -> Key {
-    if index == preparedKeyIndex, let key = preparedKey, key.namespace == session.namespace { return key }
-    return store.key(arguments[index].bytes, in: session.namespace)
+    if index == preparedKeyIndex, let key = preparedKey, key.namespace == namespace { return key }
+    return store.key(arguments[index].bytes, in: namespace)
   }
   /// The argument as a string; bytes that are not UTF-8 are replaced.
   public func text(_ index: Int) -> String { String(decoding: arguments[index].bytes, as: UTF8.self) }
@@ -131,7 +139,7 @@ public struct Call {
   /// nothing may be evicted then: the answer is true, and the store itself refuses what does not fit.
   public mutating func admit(_ byteCount: Int) -> Bool {
     if engine.isExecuting { return true }
-    if case .stored = store.admit(byteCount, in: session.namespace, as: worker, now: now) { return true }
+    if case .stored = store.admit(byteCount, in: namespace, as: worker, now: now) { return true }
     replyOutOfMemory()
     return false
   }

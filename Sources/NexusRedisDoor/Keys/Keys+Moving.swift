@@ -40,7 +40,7 @@ extension Keys {
       index += 1
     }
     let target = call.store.key(call[2], in: call.door.databases.namespace(of: database))
-    if target.namespace == call.session.namespace && call[1].elementsEqual(call[2]) { return replySame(&call) }
+    if target.namespace == call.namespace && call[1].elementsEqual(call[2]) { return replySame(&call) }
     reply(&call, relocate(&call, from: call.key(1), to: target, replacing: replacing, removing: false))
   }
 

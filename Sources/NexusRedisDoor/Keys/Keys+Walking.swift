@@ -30,7 +30,7 @@ extension Keys {
     let start = call.out.count
     var found = 0
     let next = call.store.scan(
-      call.session.namespace, from: cursor, budget: budget, as: call.worker, now: call.now
+      call.namespace, from: cursor, budget: budget, as: call.worker, now: call.now
     ) { entry in
       if let filter, !GlobPattern.matches(filter, entry.keyBytes) { return }
       if let type, !call.matches(type, entry.type.redisName) { return }
@@ -53,7 +53,7 @@ extension Keys {
     var cursor: UInt64 = 0
     repeat {
       cursor = call.store.scan(
-        call.session.namespace, from: cursor, budget: wholeDatabase, as: call.worker, now: call.now
+        call.namespace, from: cursor, budget: wholeDatabase, as: call.worker, now: call.now
       ) { entry in
         guard all || GlobPattern.matches(pattern, entry.keyBytes) else { return }
         call.reply(bulk: entry.keyBytes)
@@ -68,20 +68,20 @@ extension Keys {
   static func randomkey(_ call: inout Call) {
     let chance = call.engine.chance()
     let found = call.store.randomEntry(
-      call.session.namespace, random: chance, as: call.worker, now: call.now
+      call.namespace, random: chance, as: call.worker, now: call.now
     ) { call.reply(bulk: $0.keyBytes) }
     if !found { call.replyNull() }
   }
 
   static func dbsize(_ call: inout Call) {
-    call.reply(integer: call.store.count(in: call.session.namespace))
+    call.reply(integer: call.store.count(in: call.namespace))
   }
 
   // MARK: Whole databases
 
   static func flushdb(_ call: inout Call) {
     guard acceptsFlushOption(&call) else { return }
-    flush(call, call.session.namespace)
+    flush(call, call.namespace)
     call.replyOK()
   }
 

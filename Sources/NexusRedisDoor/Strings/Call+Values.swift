@@ -50,19 +50,19 @@ extension Call {
 
   @inline(__always)
   func countLookup(found: Bool) {
-    if found { engine.statistics.pointee.keyspaceHits &+= 1 } else { engine.statistics.pointee.keyspaceMisses &+= 1 }
+    if found { statistics.pointee.keyspaceHits &+= 1 } else { statistics.pointee.keyspaceMisses &+= 1 }
   }
 
   /// The same for what reads a whole value.
   @inline(__always)
   func countGet(found: Bool) {
     countLookup(found: found)
-    if found { engine.statistics.pointee.getHits &+= 1 } else { engine.statistics.pointee.getMisses &+= 1 }
+    if found { statistics.pointee.getHits &+= 1 } else { statistics.pointee.getMisses &+= 1 }
   }
 
   @inline(__always)
   func countDelete(found: Bool) {
-    if found { engine.statistics.pointee.deleteHits &+= 1 } else { engine.statistics.pointee.deleteMisses &+= 1 }
+    if found { statistics.pointee.deleteHits &+= 1 } else { statistics.pointee.deleteMisses &+= 1 }
   }
 
   // MARK: Whole values
@@ -75,10 +75,10 @@ extension Call {
   ) -> Bool {
     let outcome = store.put(key, over: entry, value, expiry)
     if outcome == .stored {
-      engine.statistics.pointee.sets &+= 1
+      statistics.pointee.sets &+= 1
       return true
     }
-    engine.statistics.pointee.setErrors &+= 1
+    statistics.pointee.setErrors &+= 1
     out.count = mark ?? out.count
     return succeeded(outcome)
   }
@@ -94,7 +94,7 @@ extension Call {
   }
 
   /// What a value written without a TTL gets: the namespace's default, less a random share of at most its jitter.
-  func defaultExpiry() -> Expiry { defaultExpiry(in: session.namespace) }
+  func defaultExpiry() -> Expiry { defaultExpiry(in: namespace) }
 
   func defaultExpiry(in namespace: NamespaceNumber) -> Expiry {
     let (lifetime, jitter) = store.lifetime(in: namespace)
