@@ -19,6 +19,8 @@ public struct Call {
   let statistics: UnsafeMutablePointer<LoopStatistics>
   /// The session's when the command began.
   public let namespace: NamespaceNumber
+  /// Whether what it finds counts as used (CLIENT NO-TOUCH).
+  let touches: Bool
   /// Replies are appended here (`NexusRESP` extends `OutputBuffer` with the encoders).
   public var out: OutputBuffer
   public let now: UnixMilliseconds
@@ -45,6 +47,7 @@ public struct Call {
     self.worker = engine.worker
     self.statistics = engine.statistics
     self.namespace = session.namespace
+    self.touches = session.touches
     self.out = out
     self.now = now
     self.version = session.protocolVersion
@@ -105,7 +108,7 @@ public struct Call {
 
   /// The live entry of the key, whose stripe is locked. Counts as a use of it, unless the client has said that its
   /// reads shall not (CLIENT NO-TOUCH).
-  @inline(__always) public func find(_ key: Key) -> Entry? { store.find(key, now: now, touch: session.touches) }
+  @inline(__always) public func find(_ key: Key) -> Entry? { store.find(key, now: now, touch: touches) }
 
   /// Runs `body` with the key of this argument under its stripe's lock.
   @inline(__always) public mutating func withKey<Result>(

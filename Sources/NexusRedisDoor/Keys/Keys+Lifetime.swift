@@ -86,27 +86,30 @@ extension Keys {
     let (length, overflowed) = Int64(number).multipliedReportingOverflow(by: unit)
     let (moment, beyond) = length.addingReportingOverflow(relative ? call.now : 0)
     if overflowed || beyond { return call.replyInvalidExpiry() }
-    call.withKey { call, key in
-      guard let entry = call.find(key), condition.holds(moment, entry.expiresAt) else {
-        return call.reply(integer: 0)
-      }
-      if moment <= call.now {
-        call.store.remove(key, entry)
-      } else if call.store.setExpiry(key, entry, .at(moment)) == nil {
-        return call.replyOutOfMemory()
-      }
-      call.reply(integer: 1)
+    let (store, key) = (call.store, call.key(1))
+    let taken = store.lock(key, as: call.worker)
+    defer { store.unlock(key, taken) }
+    guard let entry = store.find(key, now: call.now, touch: call.touches), condition.holds(moment, entry.expiresAt)
+    else {
+      return call.reply(integer: 0)
     }
+    if moment <= call.now {
+      store.remove(key, entry)
+    } else if store.setExpiry(key, entry, .at(moment)) == nil {
+      return call.replyOutOfMemory()
+    }
+    call.reply(integer: 1)
   }
 
   static func persist(_ call: inout Call) {
-    call.withKey { call, key in
-      guard let entry = call.find(key), entry.expiresAt != 0 else {
-        return call.reply(integer: 0)
-      }
-      if call.store.setExpiry(key, entry, .none) == nil { return call.replyOutOfMemory() }
-      call.reply(integer: 1)
+    let (store, key) = (call.store, call.key(1))
+    let taken = store.lock(key, as: call.worker)
+    defer { store.unlock(key, taken) }
+    guard let entry = store.find(key, now: call.now, touch: call.touches), entry.expiresAt != 0 else {
+      return call.reply(integer: 0)
     }
+    if store.setExpiry(key, entry, .none) == nil { return call.replyOutOfMemory() }
+    call.reply(integer: 1)
   }
 }
 

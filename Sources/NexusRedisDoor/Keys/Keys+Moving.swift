@@ -80,14 +80,16 @@ extension Keys {
   /// Puts an entry's value and expiry under another key, and takes the first away where `removing`. A key is its own
   /// target without any change.
   ///
-  /// The value passes through a buffer: an entry is not valid any more once its stripe changes.
+  /// The value passes through a buffer: an entry is not valid any more once its stripe changes. What stays in its
+  /// namespace leaves its old place first, and so needs no room but its own.
   private static func relocate(
     _ call: inout Call, from source: Key, to target: Key, replacing: Bool, removing: Bool
   ) -> Relocation {
+    let needsRoom = !removing || source.namespace != target.namespace
     var outcome: Relocation?
     var capacity = 512
     while outcome == nil {
-      guard hasRoom(&call, target.count + capacity, in: target.namespace) else { return .noRoom }
+      if needsRoom, !hasRoom(&call, target.count + capacity, in: target.namespace) { return .noRoom }
       call.withScratch(capacity) { call, scratch in
         call.withLocked(source, target) { call in
           let existing = call.store.find(target, now: call.now, touch: false)
@@ -107,19 +109,20 @@ extension Keys {
           }
           scratch.copyMemory(from: value)
           let expiry = entry.expiresAt == 0 ? Expiry.none : .at(entry.expiresAt)
+          if removing { call.store.remove(source, entry) }
           let copied = UnsafeRawBufferPointer(rebasing: scratch[..<value.count])
-          guard call.store.put(target, over: existing, copied, expiry) == .stored else {
-            outcome = .noRoom
-            return
-          }
-          if removing, let entry = call.store.find(source, now: call.now, touch: false) {
-            call.store.remove(source, entry)
-          }
-          outcome = .done
+          outcome = put(&call, copied, expiry, under: target) ? .done : .noRoom
+          if removing && outcome == .noRoom { _ = put(&call, copied, expiry, under: source) }
         }
       }
     }
     return outcome!
+  }
+
+  private static func put(
+    _ call: inout Call, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, under key: Key
+  ) -> Bool {
+    call.store.put(key, over: call.store.find(key, now: call.now, touch: false), value, expiry) == .stored
   }
 
   private static func hasRoom(_ call: inout Call, _ byteCount: Int, in namespace: NamespaceNumber) -> Bool {

@@ -9,15 +9,15 @@ extension Keys {
   /// DEL and UNLINK: a large value's memory goes back outside of the lock either way.
   static func del(_ call: inout Call) {
     var removed = 0
-    call.forEachKey(from: 1) { call, key in
-      let taken = call.store.lock(key, as: call.worker)
-      let entry = call.store.find(key, now: call.now, touch: false)
+    call.forEachKey(from: 1) { call, store, key in
+      let taken = store.lock(key, as: call.worker)
+      let entry = store.find(key, now: call.now, touch: false)
       if let entry {
-        call.store.remove(key, entry)
+        store.remove(key, entry)
         removed += 1
       }
       call.countDelete(found: entry != nil)
-      call.store.unlock(key, taken)
+      store.unlock(key, taken)
     }
     call.reply(integer: removed)
   }
@@ -28,10 +28,10 @@ extension Keys {
   /// A key named twice counts twice.
   private static func countPresent(_ call: inout Call, touch: Bool) {
     var present = 0
-    call.forEachKey(from: 1) { call, key in
-      let taken = call.store.lock(key, as: call.worker)
-      let found = call.store.find(key, now: call.now, touch: touch) != nil
-      call.store.unlock(key, taken)
+    call.forEachKey(from: 1) { call, store, key in
+      let taken = store.lock(key, as: call.worker)
+      let found = store.find(key, now: call.now, touch: touch) != nil
+      store.unlock(key, taken)
       call.countLookup(found: found)
       if found { present += 1 }
     }
@@ -46,9 +46,10 @@ extension Keys {
   /// What `body` sees in the live entry under this argument, without that counting as a use; nil if there is none.
   @inline(__always)
   static func inspect<Result>(_ call: inout Call, _ index: Int, _ body: (Entry) -> Result) -> Result? {
-    let result = call.withKey(index) { call, key in
-      call.store.find(key, now: call.now, touch: false).map(body)
-    }
+    let (store, key) = (call.store, call.key(index))
+    let taken = store.lock(key, as: call.worker)
+    let result = store.find(key, now: call.now, touch: false).map(body)
+    store.unlock(key, taken)
     call.countLookup(found: result != nil)
     return result
   }

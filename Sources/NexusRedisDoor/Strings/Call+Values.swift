@@ -4,6 +4,8 @@ import NexusService
 import NexusStore
 
 /// What the families that work on values share: room for writes, expiry of what is written, values changed in place.
+///
+/// Where the store is used more than once, a local holds it: each reading of the call's own would count references.
 extension Call {
   /// The longest value: Redis's `proto-max-bulk-len`.
   static var longestValue: Int { 512 << 20 }
@@ -30,9 +32,10 @@ extension Call {
 
   /// Runs `body` under the key's lock with its live entry. Replies itself where that is not a string.
   @inline(__always)
-  mutating func withString(_ key: Key, touch: Bool = true, _ body: (inout Call, Entry?) -> Void) {
+  mutating func withString(_ key: Key, _ body: (inout Call, Entry?) -> Void) {
+    let store = store
     let taken = store.lock(key, as: worker)
-    let entry = store.find(key, now: now, touch: touch)
+    let entry = store.find(key, now: now, touch: touches)
     if isString(entry) { body(&self, entry) }
     store.unlock(key, taken)
   }
@@ -117,6 +120,7 @@ extension Call {
     _ key: Key, newLength: (inout Call, Entry?) -> Int?,
     _ change: (inout Call, UnsafeMutableRawBufferPointer, Int) -> Bool
   ) -> Bool {
+    let store = store
     var admitted = 0
     var needed = 0
     while true {
@@ -145,18 +149,19 @@ extension Call {
   /// Runs `body` for every key argument from `first` on. A window of keys at a time is hashed and fetched from memory
   /// ahead, so that their cache misses overlap.
   @inline(__always)
-  mutating func forEachKey(from first: Int, _ body: (inout Call, Key) -> Void) {
+  mutating func forEachKey(from first: Int, _ body: (inout Call, Store, Key) -> Void) {
+    let store = store
     let window = 32
     withUnsafeTemporaryAllocation(of: Key.self, capacity: window) { keys in
       var start = first
       while start < count {
         let length = min(window, count - start)
         for offset in 0..<length {
-          keys.initializeElement(at: offset, to: key(start + offset))
+          keys.initializeElement(at: offset, to: store.key(self[start + offset], in: namespace))
           store.prefetchBucket(keys[offset])
         }
         for offset in 0..<length { store.prefetchEntry(keys[offset]) }
-        for offset in 0..<length { body(&self, keys[offset]) }
+        for offset in 0..<length { body(&self, store, keys[offset]) }
         start += length
       }
     }
@@ -166,10 +171,11 @@ extension Call {
   mutating func withAllLocked(
     from first: Int, step: Int = 1, _ body: (inout Call, UnsafeBufferPointer<Key>) -> Void
   ) {
+    let store = store
     let total = (count - first + step - 1) / step
     withUnsafeTemporaryAllocation(of: Key.self, capacity: total) { keys in
       for offset in 0..<total {
-        keys.initializeElement(at: offset, to: key(first + offset * step))
+        keys.initializeElement(at: offset, to: store.key(self[first + offset * step], in: namespace))
         store.prefetchBucket(keys[offset])
       }
       for offset in 0..<total { store.prefetchEntry(keys[offset]) }
@@ -181,6 +187,7 @@ extension Call {
   mutating func withLocked(
     _ keys: UnsafeBufferPointer<Key>, _ body: (inout Call, UnsafeBufferPointer<Key>) -> Void
   ) {
+    let store = store
     let stripes = store.lock(keys, as: worker)
     body(&self, keys)
     store.unlock(stripes)

@@ -19,12 +19,12 @@ extension Strings {
 
   static func mget(_ call: inout Call) {
     call.reply(arrayOf: call.count - 1)
-    call.forEachKey(from: 1) { call, key in
-      let taken = call.store.lock(key, as: call.worker)
-      let entry = call.find(key)
+    call.forEachKey(from: 1) { call, store, key in
+      let taken = store.lock(key, as: call.worker)
+      let entry = store.find(key, now: call.now, touch: call.touches)
       call.countGet(found: entry != nil)
       if let entry, entry.type == .string { call.reply(bulk: entry.value) } else { call.replyNull() }
-      call.store.unlock(key, taken)
+      store.unlock(key, taken)
     }
   }
 

@@ -42,18 +42,18 @@ extension Strings {
   /// Stores argument `value` under argument 1, whatever was there. False after replying that there is no room.
   @inline(__always)
   private static func store(_ call: inout Call, value: Int, _ expiry: Expiry) -> Bool {
-    let key = call.key(1)
-    let taken = call.store.lock(key, as: call.worker)
-    let stored = call.set(key, over: call.find(key), call[value], expiry)
-    call.store.unlock(key, taken)
+    let (store, key) = (call.store, call.key(1))
+    let taken = store.lock(key, as: call.worker)
+    let stored = call.set(key, over: store.find(key, now: call.now, touch: call.touches), call[value], expiry)
+    store.unlock(key, taken)
     return stored
   }
 
   static func setnx(_ call: inout Call) {
-    let key = call.key(1)
-    let taken = call.store.lock(key, as: call.worker)
-    defer { call.store.unlock(key, taken) }
-    guard call.find(key) == nil else { return call.reply(integer: 0) }
+    let (store, key) = (call.store, call.key(1))
+    let taken = store.lock(key, as: call.worker)
+    defer { store.unlock(key, taken) }
+    guard store.find(key, now: call.now, touch: call.touches) == nil else { return call.reply(integer: 0) }
     guard call.set(key, over: nil, call[2], call.defaultExpiry()) else { return }
     call.reply(integer: 1)
   }
@@ -132,8 +132,9 @@ extension Strings {
   }
 
   private static func putAll(_ call: inout Call, _ keys: UnsafeBufferPointer<Key>) -> Bool {
+    let store = call.store
     for (index, key) in keys.enumerated() {
-      let entry = call.find(key)
+      let entry = store.find(key, now: call.now, touch: call.touches)
       guard call.set(key, over: entry, call[2 + index * 2], call.defaultExpiry()) else { return false }
     }
     return true
