@@ -23,6 +23,13 @@ final class CommandConsole {
       peer: PeerAddress(remote: "", local: "", descriptor: -1, isUnixSocket: false))
   }
 
+  /// Changes the settings of the first database's namespace.
+  func configure(_ change: (inout NamespaceSettings) -> Void) {
+    var settings = node.store.settings[0]
+    change(&settings)
+    node.store.configure(0, settings, as: engine.worker)
+  }
+
   /// The reply as the protocol has it.
   func send(_ words: [[UInt8]]) -> [UInt8] {
     // Words lie in one buffer, as they do when they arrive.

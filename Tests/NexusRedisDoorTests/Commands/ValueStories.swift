@@ -68,6 +68,8 @@ struct ValueStories {
   func frequency() {
     _ = console.type("SET a 1")
     #expect(console.type("OBJECT FREQ a").hasPrefix(":"))
+    console.configure { $0.eviction = .lru }
+    #expect(console.type("OBJECT FREQ a").hasPrefix("-ERR the namespace's eviction policy"))
     #expect(console.type("OBJECT IDLETIME a").hasPrefix("-ERR idle time is not tracked"))
     #expect(console.type("OBJECT REFCOUNT a") == ":1")
     #expect(console.type("OBJECT HELP").hasPrefix("[+OBJECT <subcommand>"))
