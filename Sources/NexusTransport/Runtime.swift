@@ -71,6 +71,7 @@ public final class Runtime: @unchecked Sendable {
     DescriptorLimit.raise(forClients: configuration.limits.clients, log)
     // A peer that is gone is an error of `send`, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
+    nexus_give_back_large_blocks()
     do throws(TransportError) {
       for (index, listener) in configuration.listeners.enumerated() { try open(listener, door: UInt8(index)) }
     } catch {

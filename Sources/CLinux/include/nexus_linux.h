@@ -8,6 +8,10 @@
 // Accepts without blocking, close-on-exec; fills in the peer's address. Returns the descriptor or -1 with errno.
 int nexus_accept4(int descriptor, struct sockaddr_storage *peer, socklen_t *peer_length);
 
+// Has the allocator give large blocks back to the system when they are freed, instead of keeping more and more of them:
+// glibc raises its thresholds with every large block it sees, up to 32 MiB. For the whole process.
+void nexus_give_back_large_blocks(void);
+
 // Names the calling thread as `top -H` and `perf` show it (at most 15 bytes).
 void nexus_name_thread(const char *name);
 
