@@ -65,7 +65,10 @@ extension Store {
   @usableFromInline @inline(never) func touchSlowly(_ place: Place, _ key: Key) {
     let worker = holder(of: key.slot)
     let handle = place.handle
+    let state = namespaces + Int(key.namespace)
     let lane = lane(of: key.slot, in: key.namespace, as: worker)
+    // Only one lane tunes; LRU's order concerns them all.
+    if state.pointee.eviction != .lru, lane != state.pointee.lanes { return }
     SpinLock.lock(&lane.pointee.lockWord, as: worker)
     lane.pointee.policy.accessed(handle, hash: key.hash, bytes: bytes(of: place.item, handle: handle), links)
     SpinLock.unlock(&lane.pointee.lockWord)

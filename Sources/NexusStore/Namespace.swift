@@ -36,6 +36,8 @@ struct Lane {
   var policy: LanePolicy
   /// Chunk and external bytes of the entries here.
   var bytes: Int = 0
+  /// Of the policy's own memory, what the ledger knows of.
+  var accountedBytes: Int = 0
 }
 
 extension Store {
@@ -112,18 +114,35 @@ extension Store {
     state.pointee.eviction = settings.eviction
     if changed, let lanes = state.pointee.lanes {
       for index in 0...Int(state.pointee.laneMask) {
+        SpinLock.lock(&lanes[index].lockWord, as: worker)
         lanes[index].policy.become(settings.eviction, links)
+        account(lanes + index)
+        SpinLock.unlock(&lanes[index].lockWord)
       }
     }
-    state.pointee.touchMask = settings.eviction == .lru ? 0 : .max
+    state.pointee.touchMask =
+      state.pointee.lanes?[0].policy.touchMask ?? (settings.eviction == .lru ? 0 : .max)
+  }
+
+  /// What a policy allocates for itself (ghosts, shadow caches) counts as well. Under the lane's lock.
+  func account(_ lane: UnsafeMutablePointer<Lane>) {
+    let bytes = lane.pointee.policy.heapBytes
+    if bytes != lane.pointee.accountedBytes {
+      ledger.addFixed(bytes - lane.pointee.accountedBytes)
+      lane.pointee.accountedBytes = bytes
+    }
   }
 
   /// The lane that tunes for its namespace has found something: which hits it wants to hear of, or how large the small
   /// queues should be. Not while any lane is locked.
   func spreadNews(_ namespace: NamespaceNumber, as worker: Worker) {
     let state = namespaces + Int(namespace)
-    guard let lanes = state.pointee.lanes, lanes[0].policy.hasNews else { return }
+    guard let lanes = state.pointee.lanes else { return }
     SpinLock.lock(&lanes[0].lockWord, as: worker)
+    guard lanes[0].policy.hasNews else {
+      SpinLock.unlock(&lanes[0].lockWord)
+      return
+    }
     lanes[0].policy.hasNews = false
     let mask = lanes[0].policy.touchMask
     let share = lanes[0].policy.smallShare

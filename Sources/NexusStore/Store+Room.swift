@@ -118,14 +118,16 @@ extension Store {
     // Of two lanes the fuller: they stay of one size however keys fall.
     let other = (index &* 25 &+ 7) & mask
     if lanes[other].bytes > lanes[index].bytes { index = other }
-    defer { if lanes[0].policy.hasNews { spreadNews(namespace, as: worker) } }
     for attempt in 0...mask {
-      if evict(from: lanes + ((index + attempt) & mask), namespace, as: worker) { return true }
+      let at = (index + attempt) & mask
+      guard evict(from: lanes + at, namespace, as: worker) else { continue }
+      // Evicting in the first lane is what makes its tuner learn; the others learn from it.
+      if at == 0 { spreadNews(namespace, as: worker) }
+      return true
     }
     return false
   }
 
-  /// News of the tuning lane is spread here, where evicting makes it.
   private func evict(from lane: UnsafeMutablePointer<Lane>, _ namespace: NamespaceNumber, as worker: Worker) -> Bool {
     var attempts = 0
     while true {
@@ -145,6 +147,7 @@ extension Store {
         let bytes = bytes(of: item, handle: handle)
         lane.pointee.bytes &-= bytes
         lane.pointee.policy.evicted(handle, hash: hash, bytes: bytes, links)
+        account(lane)
         SpinLock.unlock(&lane.pointee.lockWord)
         account(left: item, bytes: bytes, in: namespace)
         _ = ci_add_i64(&namespaces[Int(namespace)].evictions, 1)

@@ -23,6 +23,7 @@ extension Store {
     for index in 0...Int(state.pointee.laneMask) {
       SpinLock.lock(&lanes[index].lockWord, as: worker)
       lanes[index].policy.forgetAll()
+      account(lanes + index)
       lanes[index].bytes = 0
       SpinLock.unlock(&lanes[index].lockWord)
     }

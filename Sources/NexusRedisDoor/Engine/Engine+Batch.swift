@@ -300,7 +300,7 @@ extension Engine {
     let key = request.pointee.key
     let taken = store.lock(key, as: worker)
     let outcome = store.put(
-      key, over: store.find(key, now: now, touch: false), request.pointee.value.bytes, .none)
+      key, over: store.find(key, now: now), request.pointee.value.bytes, .none)
     store.unlock(key, taken)
     guard outcome == .stored else { return false }
     out.writeOK()
