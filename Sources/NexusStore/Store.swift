@@ -141,6 +141,7 @@ public final class Store: @unchecked Sendable {
   /// Asks the processor for the key's bucket, ahead of its use. Needs no lock.
   @inlinable @inline(__always) public func prefetchBucket(_ key: Key) {
     let table = slots + Int(key.slot)
+    ci_prefetch_write(lockWord(Self.stripe(of: key.slot)))
     ci_prefetch_read(table.pointee.buckets + HashParts.bucket(key.hash, of: table.pointee.bucketCount) &* 64)
   }
 
