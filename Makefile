@@ -36,6 +36,7 @@ test-asan: ## the tests under the address sanitizer
 test-tsan: ## the tests under the thread sanitizer
 	@scripts/setup build test
 	@scripts/venv
+	TSAN_OPTIONS=suppressions=$(CURDIR)/scripts/tsan-suppressions.txt \
 	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
 
 bench: build ## everything measured beside Redis, memcached and nginx (about 25 minutes; TRACES=DIR adds miss ratios)

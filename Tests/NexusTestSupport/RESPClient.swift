@@ -141,6 +141,12 @@ public final class RESPClient {
     return try value()
   }
 
+  /// True if something has arrived that was not read yet.
+  public var hasInput: Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return position < input.count || poll(&entry, 1, 0) > 0
+  }
+
   /// True once the server has closed its side; false if there are bytes or none in time.
   public func isClosedByServer() -> Bool {
     if position < input.count { return false }
