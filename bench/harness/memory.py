@@ -9,6 +9,19 @@ from .servers import KEY_BYTES, VALUE_BYTES, Memcached, Missing, NexusCache, Red
 
 DATA = KEY_BYTES + VALUE_BYTES
 TTL = "3600s-7200s"
+PER_ENTRY = "Resident bytes per entry beyond key and value"
+
+
+def in_each(measure, *makers):
+    """What `measure` answers for each server that is installed, by the server's name."""
+    values = {}
+    for make in makers:
+        server = make()
+        try:
+            values[server.name] = measure(server)
+        except Missing as missing:
+            machine.note(f"{missing} is not installed: its columns are empty")
+    return values
 
 
 def overhead(server, keys, data, **options):
@@ -29,75 +42,65 @@ def entry_cells(plan, wanted):
             continue
         ours = overhead(NexusCache(max_memory="8gb"), plan.many_keys, DATA, **options)
         values = {OURS: ours}
-        for peer in (Redis, Memcached):
-            try:
-                values[peer.name] = overhead(peer(), plan.keys, DATA, **options)
-            except Missing as missing:
-                machine.note(f"{missing} is not installed: its columns are empty")
+        values.update(in_each(lambda server: overhead(server, plan.keys, DATA, **options), Redis, Memcached))
         yield Row(
-            "Resident bytes per entry beyond key and value", f"{DATA} B entries {cell}", "B", values,
-            [Check("bytes", ours, "<=", bound)],
+            PER_ENTRY, f"{DATA} B entries {cell}", "B", values, [Check("bytes", ours, "<=", bound)],
             [f"{OURS} with {plan.many_keys:,} entries, the others with {plan.keys:,}"])
     if wanted("sizes"):
-        sizes = (1, 2000)
-        data = KEY_BYTES + sum(sizes) / 2
-        keys = plan.keys
-        values = {
-            server.name: overhead(server, keys, data, value_size=f"{sizes[0]}-{sizes[1]}")
-            for server in (NexusCache(max_memory="8gb"), Redis(), Memcached())
-        }
-        bound = 22 + 0.06 * data
+        smallest, largest = 1, 2000
+        data = KEY_BYTES + (smallest + largest) / 2
+        values = in_each(
+            lambda server: overhead(server, plan.keys, data, value_size=f"{smallest}-{largest}"),
+            lambda: NexusCache(max_memory="8gb"), Redis, Memcached)
         yield Row(
-            "Resident bytes per entry beyond key and value", f"random values of {sizes[0]}-{sizes[1]} B", "B", values,
-            [Check("bytes", values[OURS], "<=", bound)], [f"{keys:,} entries, {data:,.0f} B of data each on average"])
+            PER_ENTRY, f"random values of {smallest}-{largest} B", "B", values,
+            [Check("bytes", values[OURS], "<=", 22 + 0.06 * data)],
+            [f"{plan.keys:,} entries, {data:,.0f} B of data each on average"])
 
 
 def limit_cell(plan, wanted):
     """Entries kept under 64 MB, after writing far more than fit."""
     if not wanted("limit"):
         return
-    writes = plan.limit_writes
-    values = {}
-    for make in (
-        lambda: NexusCache(max_memory="64mb"),
-        lambda: Redis(maxmemory="64mb", maxmemory_policy="allkeys-lru"),
-        lambda: Memcached(megabytes=64),
-    ):
-        try:
-            with make() as server:
-                generator.load(server, writes)
-                values[server.name] = server.entries()
-        except Missing as missing:
-            machine.note(f"{missing} is not installed: its columns are empty")
+
+    def kept(server):
+        with server:
+            generator.load(server, plan.limit_writes)
+            return server.entries()
+
+    values = in_each(
+        kept, lambda: NexusCache(max_memory="64mb"),
+        lambda: Redis(maxmemory="64mb", maxmemory_policy="allkeys-lru"), lambda: Memcached(megabytes=64))
     checks = [
         Check(f"times {name}", values[OURS] / values[name], ">=", bound)
         for name, bound in (("redis", 2.0), ("memcached", 1.7)) if name in values
     ]
     yield Row(
-        "Entries kept under a limit of 64 MB", f"{DATA} B entries, {writes / 1e6:.0f}M written", "entries", values, checks)
+        "Entries kept under a limit of 64 MB", f"{DATA} B entries, {plan.limit_writes / 1e6:.0f}M written", "entries",
+        values, checks)
 
 
-def idle_bytes(server, wanted_count):
+def idle_bytes(server, count):
     """Resident bytes per connection that has spoken once and is idle now."""
+    hello = b"version\r\n" if server.protocol == "memcached" else b"*1\r\n$4\r\nPING\r\n"
+    connections = []
+
+    def open_one():
+        connections.append(socket.create_connection(("127.0.0.1", server.port), 10))
+        connections[-1].sendall(hello)
+        if not connections[-1].recv(256):
+            raise RuntimeError(f"{server.name} closed connection number {len(connections)}")
+
     with server:
-        connections = []
         try:
-            ping = b"version\r\n" if server.protocol == "memcached" else b"*1\r\n$4\r\nPING\r\n"
-
-            def open_one():
-                connection = socket.create_connection(("127.0.0.1", server.port), 10)
-                connections.append(connection)
-                connection.sendall(ping)
-                if not connection.recv(256):
-                    raise RuntimeError(f"{server.name} closed connection number {len(connections)}")
-
+            # What the first connections allocate once is not counted.
             for _ in range(10):
                 open_one()
             before = server.resident_bytes()
-            for _ in range(wanted_count):
+            for _ in range(count):
                 open_one()
             time.sleep(0.5)
-            return (server.resident_bytes() - before) / wanted_count
+            return (server.resident_bytes() - before) / count
         finally:
             for connection in connections:
                 connection.close()
@@ -107,17 +110,9 @@ def idle_cell(plan, wanted):
     if not wanted("idle"):
         return
     count = plan.idle_connections
-    values = {}
-    for make in (
-        lambda: NexusCache(max_clients=count + 1000, max_memory="1gb"),
-        lambda: Redis(maxclients=count + 1000),
-        lambda: Memcached(connections=count + 1000),
-    ):
-        try:
-            server = make()
-            values[server.name] = idle_bytes(server, count)
-        except Missing as missing:
-            machine.note(f"{missing} is not installed: its columns are empty")
+    values = in_each(
+        lambda server: idle_bytes(server, count), lambda: NexusCache(max_clients=count + 1000, max_memory="1gb"),
+        lambda: Redis(maxclients=count + 1000), lambda: Memcached(connections=count + 1000))
     yield Row(
         "Resident bytes per idle connection", f"{count:,} connections", "B", values,
         [Check("bytes", values[OURS], "<=", 2048)])

@@ -19,7 +19,16 @@ class Check:
 
     @property
     def verdict(self):
-        return "PASS" if self.passes else ("short of the aim" if self.aim else "BELOW" if self.sense == ">=" else "ABOVE")
+        if self.passes:
+            return "PASS"
+        if self.aim:
+            return "short of the aim"
+        return "BELOW" if self.sense == ">=" else "ABOVE"
+
+    def cell(self):
+        """As in the table."""
+        bound = f"{'≥' if self.sense == '>=' else '≤'} {digits(self.bound)}{', an aim' if self.aim else ''}"
+        return f"{self.text} **{digits(self.value)}** ({bound})" + ("" if self.passes else f" {self.verdict}")
 
     def line(self):
         word = "at least" if self.sense == ">=" else "at most"
@@ -49,8 +58,11 @@ class Row:
         return {
             "group": self.group, "cell": self.cell, "unit": self.unit, "values": self.values,
             "checks": [
-                {"text": c.text, "value": c.value, "sense": c.sense, "bound": c.bound, "aim": c.aim, "passes": c.passes}
-                for c in self.checks
+                {
+                    "text": check.text, "value": check.value, "sense": check.sense, "bound": check.bound,
+                    "aim": check.aim, "passes": check.passes,
+                }
+                for check in self.checks
             ],
             "remarks": self.remarks, "samples": self.samples,
         }
@@ -96,11 +108,7 @@ def table(rows):
         text += "|---|---|" + "---|" * (len(servers) + 1) + "\n"
         for row in mine:
             figures = " | ".join(digits(row.values.get(name)) for name in servers)
-            ratios = "; ".join(
-                f"{check.text} **{digits(check.value)}** ({'≥' if check.sense == '>=' else '≤'} {digits(check.bound)}"
-                f"{', an aim' if check.aim else ''}){'' if check.passes else ' — ' + check.verdict}"
-                for check in row.checks
-            )
+            ratios = "; ".join(check.cell() for check in row.checks)
             text += f"| {row.cell} | {row.unit} | {figures} | {ratios} |\n"
     return text
 
@@ -118,8 +126,9 @@ def write(folder, machine, rows, notes, mode):
         file.write(report)
     with open(os.path.join(folder, "table.md"), "w") as file:
         file.write(quoted)
+    everything = {"machine": machine, "mode": mode, "notes": notes, "rows": [row.as_json() for row in rows]}
     with open(os.path.join(folder, "report.json"), "w") as file:
-        json.dump({"machine": machine, "mode": mode, "notes": notes, "rows": [row.as_json() for row in rows]}, file, indent=1)
+        json.dump(everything, file, indent=1)
     return failed
 
 

@@ -57,7 +57,8 @@ def bottleneck_remarks(samples):
 
 
 def compact(samples):
-    keep = (CPU, "server_tick_us_per_op", "ops_per_second", "p50_us", "p99_us", "p999_us", "generator_busy", "server_busy")
+    keep = (
+        CPU, "server_tick_us_per_op", "ops_per_second", "p50_us", "p99_us", "p999_us", "generator_busy", "server_busy")
     return {name: [{key: run[key] for key in keep} for run in runs] for name, runs in samples.items()}
 
 

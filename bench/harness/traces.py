@@ -6,9 +6,9 @@ import math
 import os
 import shutil
 
-from . import generator, machine, store
+from . import generator, machine, memory, store
 from .results import OURS, Check, Row
-from .servers import OUT, Memcached, Missing, NexusCache, Redis
+from .servers import OUT, Memcached, NexusCache, Redis
 
 SHARES = (0.001, 0.01, 0.1)
 # Cells below this many objects say more about rounding than about a policy.
@@ -17,7 +17,9 @@ CAPACITY_MIN = 64
 
 def files():
     folder = os.environ.get("TRACES")
-    found = sorted(glob.glob(os.path.join(folder, "*.txt")) + glob.glob(os.path.join(folder, "*.txt.xz"))) if folder else []
+    found = sorted(path for end in ("txt", "txt.xz") for path in glob.glob(os.path.join(folder or "", f"*.{end}")))
+    if not folder:
+        found = []
     if not found:
         machine.note("no traces: TRACES=DIR names a folder of *.txt or *.txt.xz; the miss ratios are skipped")
     unpacked = []
@@ -41,8 +43,10 @@ class Shape:
         self.path = path
         self.name = os.path.basename(path)[:-4]
         sizes = {}
+        self.requests = 0
         with open(path) as lines:
             for line in lines:
+                self.requests += 1
                 key, _, size = line.partition(" ")
                 sizes[key] = int(size or 0)
         self.objects = len(sizes)
@@ -52,7 +56,7 @@ class Shape:
 def cells(plan, wanted):
     if not (wanted("misses") or wanted("bytes") or wanted("lookaside")):
         return
-    shapes = [Shape(path) for path in files()]
+    shapes = sorted((Shape(path) for path in files()), key=lambda shape: shape.requests)
     if not shapes:
         return
     if wanted("misses"):
@@ -60,7 +64,8 @@ def cells(plan, wanted):
     if wanted("bytes"):
         yield from equal_bytes([shape for shape in shapes if shape.bytes])
     if wanted("lookaside"):
-        yield from equal_memory(plan, shapes)
+        # The trace with the fewest requests stands for the others in a quick run.
+        yield from equal_memory(shapes[:1] if plan.quick else shapes)
 
 
 def equal_objects(shapes):
@@ -83,8 +88,9 @@ def equal_objects(shapes):
                 samples={"replay": found})
     mean = math.exp(sum(logarithms) / len(logarithms))
     yield Row(
-        "Miss ratio at equal object counts, default policy", f"geometric mean of {len(logarithms)} cells of {CAPACITY_MIN} objects or more",
-        "of LRU", {OURS: mean, "exact LRU": 1.0},
+        "Miss ratio at equal object counts, default policy",
+        f"geometric mean of {len(logarithms)} cells of {CAPACITY_MIN} objects or more", "of LRU",
+        {OURS: mean, "exact LRU": 1.0},
         [Check("of LRU's misses", mean, "<=", 0.94), Check("of LRU's misses in the worst cell", worst, "<=", 1.04)])
 
 
@@ -101,26 +107,23 @@ def equal_bytes(shapes):
                 [Check("of LRU's misses", ratio, "<=", 0.85)], samples={"replay": found})
 
 
-def equal_memory(plan, shapes):
+def equal_memory(shapes):
     """Look-aside over the socket, every server with the same limit: overhead per entry counts as it does in life."""
     for shape in shapes:
-        size = None if shape.bytes else 100
         data = shape.bytes or shape.objects * (100 + 8)
         limit = max(4, round(data * (0.1 if shape.bytes else 0.4) / 2**20))
-        values = {}
-        for make in (
-            lambda: NexusCache(max_memory=f"{limit}mb"),
+        options = {"trace": shape.path, "pipeline": 16, "value_size": None if shape.bytes else 100}
+
+        def misses(server):
+            protocol = "memcached-meta" if server.name == "memcached" else server.protocol
+            with server:
+                found = generator.run(server, protocol=protocol, **options)
+                return found["misses"] / (found["hits"] + found["misses"])
+
+        values = memory.in_each(
+            misses, lambda: NexusCache(max_memory=f"{limit}mb"),
             lambda: Redis(maxmemory=f"{limit}mb", maxmemory_policy="allkeys-lru"),
-            lambda: Memcached(megabytes=limit),
-        ):
-            try:
-                with make() as server:
-                    protocol = "memcached-meta" if server.name == "memcached" else server.protocol
-                    found = generator.run(
-                        server, trace=shape.path, protocol=protocol, pipeline=16, **({"value_size": size} if size else {}))
-                    values[server.name] = found["misses"] / (found["hits"] + found["misses"])
-            except Missing as missing:
-                machine.note(f"{missing} is not installed: its columns are empty")
+            lambda: Memcached(megabytes=limit))
         yield Row(
-            "Miss ratio at equal memory, look-aside over the socket", f"{shape.name}, {limit} MB", "misses/reads", values,
-            [], [f"{shape.name}: {'its own sizes' if shape.bytes else 'values of 100 B'}"])
+            "Miss ratio at equal memory, look-aside over the socket", f"{shape.name}, {limit} MB", "misses/reads",
+            values, [], [f"{shape.name}: {'its own sizes' if shape.bytes else 'values of 100 B'}"])
