@@ -1,4 +1,5 @@
 import NexusModel
+import NexusStore
 
 /// One request on its way through the door, from its head until its reply is sent.
 struct Exchange {
@@ -11,6 +12,8 @@ struct Exchange {
   }
 
   var phase: Phase = .reading
+  /// See `RequestHead.preparedKey`. Borrows the connection's bytes, which stay until the request is completed.
+  var preparedKey: Key?
   /// Invariant: freed when the exchange ends, if its capacity is above 0.
   var upload: OutputBuffer?
   /// Where the room for the upload is made.

@@ -12,7 +12,7 @@ public struct HTTPConfiguration: Sendable {
   /// Connections of one loop; more wait in the kernel's queue.
   public var connectionLimit: Int = 10_000
   /// Bytes of one connection for the request's line and headers (and what the library needs to send a reply).
-  public var connectionMemoryBytes: Int = 16 << 10
+  public var connectionMemoryBytes: Int = 8 << 10
   /// A connection on which nothing moves for so long is closed.
   public var idleTimeoutSeconds: Int = 60
 

@@ -15,9 +15,12 @@ extension HTTPDoor {
       let exchange = exchanges.take()
       slot.pointee = UnsafeMutableRawPointer(exchange)
       let method = RequestHead.Method(method)
-      // Nothing is expected to follow the others' heads, and the whole request is seen at its end.
-      guard method == .put || method == .post else { return .YES }
-      return begin(readHead(connection, url, method), exchange, connection)
+      if method == .put || method == .post { return begin(readHead(connection, url, method), exchange, connection) }
+      // Nothing is expected to follow the others' heads. What memory has to bring is asked for ahead.
+      if method == .get {
+        exchange.pointee.preparedKey = responder.prepareKey(UnsafeRawBufferPointer(start: url, count: strlen(url)))
+      }
+      return .YES
     }
     if uploadCount.pointee > 0 {
       let piece = UnsafeRawBufferPointer(start: upload, count: uploadCount.pointee)
@@ -27,7 +30,11 @@ extension HTTPDoor {
     switch begun.pointee.phase {
     case .replied: return .YES
     case .discarding(let problem): return send(refused(problem), begun, connection)
-    case .reading: return answer(readHead(connection, url, RequestHead.Method(method)), begun, connection)
+    case .reading:
+      if let key = begun.pointee.preparedKey { responder.node.store.prefetchEntry(key) }
+      var head = readHead(connection, url, RequestHead.Method(method))
+      head.preparedKey = begun.pointee.preparedKey
+      return answer(head, begun, connection)
     }
   }
 
@@ -109,10 +116,13 @@ extension HTTPDoor {
     _ head: RequestHead, _ exchange: UnsafeMutablePointer<Exchange>, _ connection: OpaquePointer
   ) -> MHD_Result {
     let start = loop.monotonicNanoseconds
+    // The room that was made for the upload becomes the entry's: counted once, so that a value that fits by itself fits.
+    countUpload(exchange.pointee.upload, -1)
     let body = exchange.pointee.upload.map { UnsafeMutableRawBufferPointer(start: $0.base, count: $0.count) }
     let reply = responder.respond(
       to: head, body: body ?? UnsafeMutableRawBufferPointer(start: nil, count: 0), now: loop.now)
     responder.keyspace.statistics.pointee.noteLatency(nanoseconds: loop.monotonicNanoseconds &- start)
+    countUpload(exchange.pointee.upload, +1)
     release(&exchange.pointee.upload)
     return send(reply, exchange, connection)
   }
@@ -159,6 +169,10 @@ extension HTTPDoor {
     responder.pendingReplyBytes -= exchange.pointee.replyBytes
     hold(-exchange.pointee.replyBytes)
     exchanges.giveBack(exchange)
+  }
+
+  private func countUpload(_ upload: OutputBuffer?, _ sign: Int) {
+    if let upload { hold(sign * upload.capacity) }
   }
 
   private func release(_ upload: inout OutputBuffer?) {

@@ -68,8 +68,8 @@ struct Problem: Error, Equatable {
   static func outOfMemory() -> Problem {
     Problem(
       status: 507, code: "out_of_memory",
-      message: "The memory limit is reached and the namespace's eviction policy frees nothing: "
-        + "delete entries, raise the limit, or choose a policy that evicts.")
+      message: "The memory limit leaves no room for this value, and the namespace's eviction policy frees none: "
+        + "delete entries, raise max-memory, or choose a policy that evicts.")
   }
   static func repliesPending() -> Problem {
     Problem(

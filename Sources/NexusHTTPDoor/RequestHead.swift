@@ -1,3 +1,5 @@
+import NexusStore
+
 /// What an HTTP request says before its body, as far as this door reads it. Borrows the bytes of the connection.
 struct RequestHead {
   enum Method: UInt8 {
@@ -32,6 +34,8 @@ struct RequestHead {
   var method: Method
   /// Before the `?`, as sent: still percent-encoded.
   var path: UnsafeRawBufferPointer
+  /// The path's key as one of the default namespace, where it was prepared ahead: nothing in it is encoded.
+  var preparedKey: Key?
   /// The query's wins over the header's. The former is percent-encoded.
   var namespace: UnsafeRawBufferPointer?
   var namespaceIsEncoded = false

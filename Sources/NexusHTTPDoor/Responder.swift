@@ -59,11 +59,23 @@ final class Responder {
   /// Bytes of one request's body.
   var bodyLimitBytes: Int { node.settings.httpMaxBodyBytes }
 
+  /// The key of a path, if nothing in it is encoded, as one of the default namespace; its bucket is on its way into the
+  /// cache then. A guess: the headers may name another namespace.
+  func prepareKey(_ path: UnsafeRawBufferPointer) -> Key? {
+    guard Route.hasCachePrefix(path), !path.contains(UInt8(ascii: "%")) else { return nil }
+    let key = node.store.key(
+      UnsafeRawBufferPointer(rebasing: path[Route.cachePrefix.utf8CodeUnitCount...]), in: 0)
+    node.store.prefetchBucket(key)
+    return key
+  }
+
   /// What can be said before the body is read: nil to go on reading.
   func refusal(of head: RequestHead) -> Problem? {
     do throws(Problem) { try authorize(head, for: nil) } catch { return error }
-    if let length = head.contentLength, length > bodyLimitBytes {
-      return .bodyTooLarge(limitBytes: bodyLimitBytes)
+    if let length = head.contentLength {
+      if length > bodyLimitBytes { return .bodyTooLarge(limitBytes: bodyLimitBytes) }
+      // Room would be made for it by evicting everything else, in vain.
+      if length > node.store.maxMemoryBytes { return .outOfMemory() }
     }
     return nil
   }
@@ -105,12 +117,17 @@ final class Responder {
 
   private func read(_ range: Range<Int>, _ head: RequestHead, _ now: UnixMilliseconds) throws(Problem) -> Reply {
     let namespace = try namespace(head)
-    let key = try decode(UnsafeRawBufferPointer(rebasing: head.path[range]), "key")
+    let key: Key
+    if let prepared = head.preparedKey, namespace == 0 {
+      key = prepared
+    } else {
+      key = node.store.key(try decode(UnsafeRawBufferPointer(rebasing: head.path[range]), "key"), in: namespace)
+    }
     var refused = false
     let raw = head.acceptsBytes
     // A short value is printed where it lies; a long one is copied first, so that others wait for a copy at most.
     var copy: OutputBuffer?
-    let short = keyspace.get(key, in: namespace, now: now) { entry -> OutputBuffer? in
+    let short = keyspace.get(key, now: now) { entry -> OutputBuffer? in
       guard let entry else { return nil }
       let value = entry.value
       if value.count > 1 << 20 && pendingReplyBytes + value.count > configuration.pendingRepliesLimitBytes {
@@ -122,14 +139,14 @@ final class Responder {
         copy!.append(value)
         return nil
       }
-      return found(key, value)
+      return found(key.bytes, value)
     }
     if refused { throw .repliesPending() }
     if let short { return Reply(.owned(short)) }
     guard let copy else { return Self.notFound }
     if raw { return Reply(.bytes, .owned(copy)) }
     defer { copy.deallocate() }
-    return Reply(.owned(found(key, copy.bytes)))
+    return Reply(.owned(found(key.bytes, copy.bytes)))
   }
 
   private static var notFound: Reply {

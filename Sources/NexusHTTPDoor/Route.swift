@@ -27,7 +27,7 @@ enum Route: Equatable {
     self = page
   }
 
-  private static func hasCachePrefix(_ path: UnsafeRawBufferPointer) -> Bool {
+  static func hasCachePrefix(_ path: UnsafeRawBufferPointer) -> Bool {
     guard path.count >= cachePrefix.utf8CodeUnitCount else { return false }
     for index in 0..<cachePrefix.utf8CodeUnitCount where path[index] != cachePrefix.utf8Start[index] { return false }
     return true

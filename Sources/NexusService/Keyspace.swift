@@ -48,8 +48,13 @@ public final class Keyspace {
     _ bytes: UnsafeRawBufferPointer, in namespace: NamespaceNumber, now: UnixMilliseconds,
     _ body: (borrowing Entry?) -> Result
   ) -> Result {
+    get(node.store.key(bytes, in: namespace), now: now, body)
+  }
+
+  /// The same for a key that has been prepared (and perhaps fetched ahead).
+  @inline(__always)
+  public func get<Result>(_ key: Key, now: UnixMilliseconds, _ body: (borrowing Entry?) -> Result) -> Result {
     let store = node.store
-    let key = store.key(bytes, in: namespace)
     let taken = store.lock(key, as: worker)
     let entry = store.find(key, now: now)
     let result = body(entry)
