@@ -70,7 +70,7 @@ extension Bits {
       finished = !longestSource(&call, keys, &length)
     }
     while !finished {
-      guard call.admit(call[2].count + length) else { return }
+      guard call.admit(call[2].count + length + Call.fleetingRoom(length)) else { return }
       call.withScratch(length) { call, scratch in
         call.withAllLocked(from: 2) { call, keys in
           guard longestSource(&call, keys, &length) else {

@@ -80,49 +80,45 @@ extension Keys {
   /// Puts an entry's value and expiry under another key, and takes the first away where `removing`. A key is its own
   /// target without any change.
   ///
-  /// The value passes through a buffer: an entry is not valid any more once its stripe changes. What stays in its
-  /// namespace leaves its old place first, and so needs no room but its own.
+  /// The value goes from one entry straight into the other: a `put` never moves an entry but the one it is for. What
+  /// stays in its namespace needs room only for the moment in which both are there.
   private static func relocate(
     _ call: inout Call, from source: Key, to target: Key, replacing: Bool, removing: Bool
   ) -> Relocation {
-    let needsRoom = !removing || source.namespace != target.namespace
+    let isFleeting = removing && source.namespace == target.namespace
     var outcome: Relocation?
-    var capacity = 512
+    var room = isFleeting ? 0 : target.count + 512
     while outcome == nil {
-      if needsRoom, !hasRoom(&call, target.count + capacity, in: target.namespace) { return .noRoom }
-      call.withScratch(capacity) { call, scratch in
-        call.withLocked(source, target) { call in
-          let existing = call.store.find(target, now: call.now, touch: false)
-          // Last of the two: where this removes an expired entry, `existing` is not used any more.
-          guard let entry = call.find(source) else {
-            outcome = .noSource
-            return
-          }
-          if source.isSame(as: target) || (existing != nil && !replacing) {
-            outcome = .targetExists
-            return
-          }
-          let value = entry.value
-          guard value.count <= capacity else {
-            capacity = value.count
-            return
-          }
-          scratch.copyMemory(from: value)
-          let expiry = entry.expiresAt == 0 ? Expiry.none : .at(entry.expiresAt)
-          if removing { call.store.remove(source, entry) }
-          let copied = UnsafeRawBufferPointer(rebasing: scratch[..<value.count])
-          outcome = put(&call, copied, expiry, under: target) ? .done : .noRoom
-          if removing && outcome == .noRoom { _ = put(&call, copied, expiry, under: source) }
+      if room > 0, !hasRoom(&call, room, in: target.namespace) { return .noRoom }
+      call.withLocked(source, target) { call in
+        let existing = call.store.find(target, now: call.now, touch: false)
+        // Last of the two: where this removes an expired entry, `existing` is not used any more.
+        guard let entry = call.find(source) else {
+          outcome = .noSource
+          return
         }
+        if source.isSame(as: target) || (existing != nil && !replacing) {
+          outcome = .targetExists
+          return
+        }
+        let value = entry.value
+        let needed = isFleeting ? Call.fleetingRoom(value.count) : target.count + value.count
+        guard needed <= room else {
+          room = needed
+          return
+        }
+        let expiry = entry.expiresAt == 0 ? Expiry.none : .at(entry.expiresAt)
+        guard call.store.put(target, over: existing, value, expiry) == .stored else {
+          outcome = .noRoom
+          return
+        }
+        if removing, let entry = call.store.find(source, now: call.now, touch: false) {
+          call.store.remove(source, entry)
+        }
+        outcome = .done
       }
     }
     return outcome!
-  }
-
-  private static func put(
-    _ call: inout Call, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, under key: Key
-  ) -> Bool {
-    call.store.put(key, over: call.store.find(key, now: call.now, touch: false), value, expiry) == .stored
   }
 
   private static func hasRoom(_ call: inout Call, _ byteCount: Int, in namespace: NamespaceNumber) -> Bool {

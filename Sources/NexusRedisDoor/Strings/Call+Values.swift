@@ -201,7 +201,11 @@ extension Call {
     }
   }
 
-  /// Bytes for the length of `body`, counted against the node's memory. Not initialised.
+  /// How much of a scratch has to be admitted first: nothing up to 4 MiB, which is gone again before it counts.
+  static func fleetingRoom(_ byteCount: Int) -> Int { byteCount > 4 << 20 ? byteCount : 0 }
+
+  /// Bytes for the length of `body`, counted against the node's memory; `fleetingRoom` of them have been admitted. Not
+  /// initialised.
   mutating func withScratch(_ byteCount: Int, _ body: (inout Call, UnsafeMutableRawBufferPointer) -> Void) {
     let gauge = store.configuration.outside
     gauge.add(byteCount)

@@ -50,6 +50,14 @@ extension Strings {
     guard let options = LCSOptions(&call) else { return }
     var copied = false
     while !copied {
+      // The limit is Redis's, for its table of four bytes a cell. It bounds the time, too.
+      let cells = (lengths.0 + 1).multipliedReportingOverflow(by: lengths.1 + 1)
+      if cells.overflow || cells.partialValue > Call.longestValue / 4 {
+        return call.reply(
+          error: "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
+      }
+      let room = Call.fleetingRoom(lengths.0 + lengths.1)
+      if room > 0, !call.admit(room) { return }
       call.withScratch(lengths.0 + lengths.1) { call, copies in
         let first = UnsafeMutableRawBufferPointer(rebasing: copies[..<lengths.0])
         let second = UnsafeMutableRawBufferPointer(rebasing: copies[lengths.0...])
@@ -84,12 +92,6 @@ extension Strings {
   }
 
   private static func compare(_ call: inout Call, _ strings: CommonSubsequence, _ options: LCSOptions) {
-    // The limit is Redis's, for its table of four bytes a cell. It bounds the time, too.
-    let cells = (strings.first.count + 1).multipliedReportingOverflow(by: strings.second.count + 1)
-    if cells.overflow || cells.partialValue > Call.longestValue / 4 {
-      return call.reply(
-        error: "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
-    }
     if options.lengthOnly { return call.reply(integer: strings.length) }
     let byteCount = CommonSubsequence.wayBackBytes(strings.first.count, strings.second.count)
     call.withScratch(byteCount) { call, wayBack in
