@@ -45,7 +45,7 @@ struct Connection {
   var closeReason: CloseReasonCode = .byPeer
   var session: UnsafeMutableRawPointer?
   var input = KeptInput()
-  /// When bytes last arrived.
+  /// When bytes last arrived, or waiting output was last taken.
   var lastActive: UnixMilliseconds = 0
   var output = PendingOutput()
 

@@ -51,11 +51,7 @@ extension EpollLoop {
     for _ in 0..<Self.acceptsPerTurn {
       let descriptor = nexus_accept4(socket.descriptor, &peer.storage, &peer.length)
       if descriptor >= 0 {
-        if socket.unixPath == nil && !hasMoreThanItsShare {
-          adopt(descriptor, socket, peer)
-        } else {
-          handRound(descriptor, socket, peer)
-        }
+        place(descriptor, socket, peer)
         continue
       }
       switch errno {
@@ -84,25 +80,37 @@ extension EpollLoop {
     }
   }
 
-  /// The kernel deals connections out by a hash of their addresses, which is even only for many of them. A loop that
-  /// has an eighth more than the mean passes new ones on.
-  private var hasMoreThanItsShare: Bool {
-    let mean = limits.connectionsNow.load(ordering: .relaxed) / siblings.count
-    return siblings.count > 1 && table.count > mean + max(1, mean / 8)
+  /// The loop that is to have a new connection.
+  ///
+  /// The kernel deals connections out by a hash of their addresses, which is even only for many of them: a loop that
+  /// has an eighth more than the mean passes new ones on to the one that has fewest. One loop accepts all that comes by
+  /// a Unix socket, and passes on likewise: local clients are few and busy, and an even share matters more to them than
+  /// one hop when they connect.
+  private func holder(ofNew socket: ListeningSocket) -> EpollLoop {
+    guard siblings.count > 1 else { return self }
+    var total = 0
+    var fewest = self
+    for loop in siblings {
+      let count = loop.assigned.load(ordering: .relaxed)
+      total += count
+      if count < fewest.assigned.load(ordering: .relaxed) { fewest = loop }
+    }
+    let mean = total / siblings.count
+    let slack = socket.unixPath == nil ? max(1, mean / 8) : 0
+    return assigned.load(ordering: .relaxed) > mean + slack ? fewest : self
   }
 
-  /// To each loop in turn. One loop accepts all that comes by a Unix socket: local clients are few and busy, and an
-  /// even share matters more to them than one hop when they connect.
-  private func handRound(_ descriptor: Int32, _ socket: ListeningSocket, _ peer: SocketAddress) {
-    var target = siblings[nextSibling % siblings.count]
-    if target === self && socket.unixPath == nil { target = siblings[(nextSibling + 1) % siblings.count] }
-    nextSibling = (target.index + 1) % siblings.count
-    if target === self { return adopt(descriptor, socket, peer) }
-    target.post { [unowned target] in target.adopt(descriptor, socket, peer) }
+  private func place(_ descriptor: Int32, _ socket: ListeningSocket, _ peer: SocketAddress) {
+    let holder = holder(ofNew: socket)
+    // Counted here, so that what is still on its way is counted too.
+    holder.assigned.wrappingAdd(1, ordering: .relaxed)
+    if holder === self { return adopt(descriptor, socket, peer) }
+    holder.post { [unowned holder] in holder.adopt(descriptor, socket, peer) }
   }
 
   private func adopt(_ descriptor: Int32, _ socket: ListeningSocket, _ peer: SocketAddress) {
     guard stopDeadline == nil, let connection = table.allocate() else {
+      assigned.wrappingSubtract(1, ordering: .relaxed)
       Glibc.close(descriptor)
       return
     }
@@ -154,6 +162,7 @@ extension EpollLoop {
   private func refuse(_ connection: ConnectionPointer, _ farewell: OutputBuffer) {
     state.pointee.statistics.pointee.connectionsRefused &+= 1
     limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
+    assigned.wrappingSubtract(1, ordering: .relaxed)
     let descriptor = connection.pointee.descriptor
     if farewell.count > 0 { Glibc.send(descriptor, farewell.base, farewell.count, Int32(MSG_NOSIGNAL)) }
     guard lingering.count < Self.mostLingering, poller.add(descriptor, token: Token.connection(connection), .read)

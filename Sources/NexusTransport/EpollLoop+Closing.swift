@@ -58,6 +58,7 @@ extension EpollLoop {
       }
       state.pointee.statistics.pointee.connectionsNow &-= 1
       limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
+      assigned.wrappingSubtract(1, ordering: .relaxed)
       if connection.pointee.flags.contains(.lingers) && stopDeadline == nil {
         linger(connection)
       } else {

@@ -77,6 +77,8 @@ extension EpollLoop {
     let progress = connection.pointee.output.send(
       to: connection.pointee.descriptor, limit: Self.sendTurnBytes,
       sentBytes: &state.pointee.statistics.pointee.bytesOut, gauge)
+    // Whoever reads is not idle.
+    connection.pointee.lastActive = now
     switch progress {
     case .emptied:
       if connection.pointee.phase == .draining { return letGo(connection) }

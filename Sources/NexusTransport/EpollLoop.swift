@@ -6,7 +6,7 @@ import Synchronization
 
 /// One event loop: one thread, its own listening sockets, its own connections.
 ///
-/// Invariant: everything but `post`, `index` and `limits` is touched by the loop's own thread only, or before that
+/// Invariant: everything but `post`, `index`, `limits` and `assigned` is touched by the loop's own thread only, or before that
 /// thread has started and after it has ended.
 public final class EpollLoop: EventLoop, @unchecked Sendable {
   public let index: Int
@@ -52,7 +52,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   var hasEnded = false
   /// The other loops of the runtime, for handing over what this one accepts for all.
   var siblings: [EpollLoop] = []
-  var nextSibling = 0
+  /// Connections of this loop and those on their way to it. Any loop may read it, and add what it passes on.
+  let assigned = Atomic<Int>(0)
 
   private let ownStatistics: UnsafeMutablePointer<LoopStatistics>
   private var thread: pthread_t = 0
