@@ -42,7 +42,7 @@ struct Connection {
   var phase: Phase = .free
   var flags: Flags = []
   var interest: Poller.Interest = []
-  var closeReason: CloseReasonCode = .byPeer
+  var closeReason: CloseReason = .byPeer
   var session: UnsafeMutableRawPointer?
   var input = KeptInput()
   /// When bytes last arrived, or waiting output was last taken.
@@ -61,21 +61,3 @@ struct Connection {
 }
 
 typealias ConnectionPointer = UnsafeMutablePointer<Connection>
-
-/// `CloseReason` in one byte.
-enum CloseReasonCode: UInt8 {
-  case byPeer, byDoor, killed, outputLimit, inputLimit, idleTimeout, ioError, shutdown
-
-  var reason: CloseReason {
-    switch self {
-    case .byPeer: .byPeer
-    case .byDoor: .byDoor
-    case .killed: .killed
-    case .outputLimit: .outputLimit
-    case .inputLimit: .inputLimit
-    case .idleTimeout: .idleTimeout
-    case .ioError: .ioError
-    case .shutdown: .shutdown
-    }
-  }
-}

@@ -6,9 +6,11 @@ import NexusService
 extension EpollLoop {
   /// How long a peer has to read the last bytes and close.
   static let lingerMilliseconds: Int64 = 1000
+  /// How long a connection that only waits for its output to be taken may make no progress.
+  static let drainMilliseconds: Int64 = 60_000
 
   /// Sends what waits, then closes. Input is read no more.
-  func drain(_ connection: ConnectionPointer, _ reason: CloseReasonCode) {
+  func drain(_ connection: ConnectionPointer, _ reason: CloseReason) {
     guard connection.pointee.phase == .open else { return }
     connection.pointee.phase = .draining
     connection.pointee.closeReason = reason
@@ -17,11 +19,13 @@ extension EpollLoop {
       letGo(connection)
     } else {
       setInterest(connection, .write)
+      connection.pointee.lastActive = now
+      draining.append(connection)
     }
   }
 
   /// Closes at the end of the turn: never while a door may be on the stack with the connection's session.
-  func doom(_ connection: ConnectionPointer, _ reason: CloseReasonCode) {
+  func doom(_ connection: ConnectionPointer, _ reason: CloseReason) {
     guard connection.pointee.phase == .open || connection.pointee.phase == .draining else { return }
     connection.pointee.phase = .doomed
     connection.pointee.closeReason = reason
@@ -54,7 +58,7 @@ extension EpollLoop {
       connection.pointee.output.release(gauge)
       if let session = connection.pointee.session {
         connection.pointee.session = nil
-        door(of: connection).closed(session, connection.pointee.closeReason.reason)
+        door(of: connection).closed(session, connection.pointee.closeReason)
       }
       state.pointee.statistics.pointee.connectionsNow &-= 1
       limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
@@ -103,6 +107,12 @@ extension EpollLoop {
     lingering.removeAll { connection in
       if connection.pointee.phase == .lingering && connection.pointee.lingerUntil > now { return false }
       if connection.pointee.phase == .lingering { retire(connection) }
+      return true
+    }
+    draining.removeAll { connection in
+      guard connection.pointee.phase == .draining else { return true }
+      guard now - connection.pointee.lastActive > Self.drainMilliseconds else { return false }
+      doom(connection, connection.pointee.closeReason)
       return true
     }
     let timeout = Int64(limits.idleTimeoutMilliseconds.load(ordering: .relaxed))

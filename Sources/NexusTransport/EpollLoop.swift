@@ -6,8 +6,8 @@ import Synchronization
 
 /// One event loop: one thread, its own listening sockets, its own connections.
 ///
-/// Invariant: everything but `post`, `index`, `limits` and `assigned` is touched by the loop's own thread only, or before that
-/// thread has started and after it has ended.
+/// Invariant: everything but `post`, `index`, `limits` and `assigned` is touched by the loop's own thread only, or
+/// before that thread has started and after it has ended.
 public final class EpollLoop: EventLoop, @unchecked Sendable {
   public let index: Int
   let limits: LiveLimits
@@ -41,6 +41,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   /// Closed in this turn: their records are reused only after it, because events of this turn may point to them.
   var retired: [ConnectionPointer] = []
   var lingering: [ConnectionPointer] = []
+  var draining: [ConnectionPointer] = []
 
   public var now: UnixMilliseconds { state.pointee.now }
   var moreSoon = false
@@ -139,7 +140,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     if stopDeadline != nil { stopStep() }
     if !dirty.isEmpty { flushDirty() }
     if gauge.bytes > limits.allBuffersBytes.load(ordering: .relaxed) { askAllToShed() }
-    if now >= nextSweep { sweep() }
+    // The second condition: the wall clock was set back.
+    if now >= nextSweep || nextSweep - now > 5000 { sweep() }
     if !doomed.isEmpty { closeDoomed() }
     if !retired.isEmpty {
       for connection in retired { table.release(connection) }
