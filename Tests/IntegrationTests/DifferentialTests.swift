@@ -39,7 +39,9 @@ struct DifferentialTests {
       oracle: try RedisServer(["--enable-debug-command", "yes"]), subject: try NexusServer(),
       knownDifferences: Self.knownDifferences)
     if let report = try campaign.firstDifference(run) { Issue.record("\(report)") }
-    print("compared \(run.commandsCompared) replies; known differences: \(run.met)")
+    print(
+      "compared \(run.commandsCompared) replies; \(run.successes.count) commands answered without error; "
+        + "known differences: \(run.met)")
   }
 
   /// `NEXUS_STEPS` steps (5,000) from `NEXUS_SEED`.

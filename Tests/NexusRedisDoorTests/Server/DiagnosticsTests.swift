@@ -144,7 +144,7 @@ struct DiagnosticsTests {
 
   @Test("every fact that INFO reports without measuring says why")
   func facts() {
-    let facts = InfoFacts.server + InfoFacts.persistence + InfoFacts.replication + InfoFacts.cluster
+    let facts = InfoFacts.all
     #expect(facts.allSatisfy { !$0.reason.isEmpty && !$0.value.isEmpty })
     #expect(Set(facts.map(\.name)).count == facts.count)
   }
@@ -153,8 +153,7 @@ struct DiagnosticsTests {
   func documentedFacts() throws {
     let root = #filePath.components(separatedBy: "/Tests/")[0]
     let page = try String(contentsOfFile: root + "/docs/redis.md", encoding: .utf8)
-    let facts = InfoFacts.server + InfoFacts.persistence + InfoFacts.replication + InfoFacts.cluster
-    for fact in facts { #expect(page.contains("`\(fact.name)`"), "docs/redis.md does not name \(fact.name)") }
+    for fact in InfoFacts.all { #expect(page.contains("`\(fact.name)`"), "docs/redis.md does not name \(fact.name)") }
   }
 
   @Test("equal seeds draw equal pictures of the size asked for")

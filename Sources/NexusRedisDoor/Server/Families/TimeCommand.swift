@@ -5,11 +5,16 @@ extension CommandTable {
     "time", arity: 1, [.loading, .stale, .fast], group: .server, since: "2.6.0", complexity: "O(1)",
     summary: "The server's clock: Unix seconds, and microseconds of the second."
   ) { call in
-    // Finer than the loop's clock, which is read once a turn.
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
+    let time = wallClockMicroseconds()
     call.reply(arrayOf: 2)
-    call.reply(bulk: String(time.tv_sec))
-    call.reply(bulk: String(time.tv_nsec / 1000))
+    call.reply(bulk: String(time / 1_000_000))
+    call.reply(bulk: String(time % 1_000_000))
   }
+}
+
+/// Microseconds since the Unix epoch, read now: finer than the loop's clock, which is read once a turn.
+func wallClockMicroseconds() -> Int {
+  var time = timespec()
+  clock_gettime(CLOCK_REALTIME, &time)
+  return time.tv_sec * 1_000_000 + time.tv_nsec / 1000
 }

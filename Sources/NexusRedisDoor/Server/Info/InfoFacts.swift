@@ -22,6 +22,10 @@ enum InfoFacts {
     InfoFact("multiplexing_api", "epoll", "how the event loops wait"),
   ]
 
+  static let clients = [
+    InfoFact("blocked_clients", "0", "no command blocks its client; redis-cli --stat prints nonsense without it")
+  ]
+
   static let persistence = [
     InfoFact("loading", "0", "nothing is loaded at the start; clients wait while this is 1"),
     InfoFact("async_loading", "0", "as above"),
@@ -38,4 +42,6 @@ enum InfoFacts {
   ]
 
   static let cluster = [InfoFact("cluster_enabled", "0", "cluster-aware clients read it before they ask for slots")]
+
+  static let all = server + clients + persistence + replication + cluster
 }

@@ -10,7 +10,7 @@ extension InfoReport {
     field("process_id", processIdentifier())
     field("run_id", node.runID)
     field("tcp_port", settings.number(.redisPort))
-    field("server_time_usec", now * 1000)
+    field("server_time_usec", wallClockMicroseconds())
     let seconds = max(0, (now - node.startedAt) / 1000)
     field("uptime_in_seconds", seconds)
     field("uptime_in_days", seconds / 86_400)
@@ -22,6 +22,7 @@ extension InfoReport {
   mutating func writeClients() {
     field("connected_clients", totals.connectionsNow)
     field("maxclients", settings.maxClients)
+    writeFacts(InfoFacts.clients)
     field("http_connections", totals.httpConnectionsNow)
   }
 
