@@ -13,7 +13,7 @@ from . import machine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUT = os.path.join(ROOT, "bench", "out")
-NEXUSCACHE = os.environ.get("NEXUSCACHE", os.path.join(ROOT, ".build", "release", "nexuscache"))
+NEXUSCACHE = os.path.abspath(os.environ.get("NEXUSCACHE", os.path.join(ROOT, ".build", "release", "nexuscache")))
 FLOOR = os.path.join(OUT, "floor")
 
 KEY_BYTES = 16

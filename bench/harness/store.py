@@ -8,7 +8,7 @@ from . import machine
 from .results import OURS, Check, Row
 from .servers import ROOT
 
-STORE_BENCH = os.environ.get("STORE_BENCH", os.path.join(ROOT, ".build", "release", "store-bench"))
+STORE_BENCH = os.path.abspath(os.environ.get("STORE_BENCH", os.path.join(ROOT, ".build", "release", "store-bench")))
 
 
 def run(command, **options):
