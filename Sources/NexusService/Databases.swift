@@ -8,12 +8,12 @@ import Synchronization
 public final class Databases: Sendable {
   public static let count = 16
 
-  private let packed = Atomic<UInt64>(0xFEDC_BA98_7654_3210)
+  @usableFromInline let packed = Atomic<UInt64>(0xFEDC_BA98_7654_3210)
 
   public init() {}
 
   /// `database` is 0...15.
-  @inlinable public func namespace(of database: Int) -> NamespaceNumber {
+  @inlinable @inline(__always) public func namespace(of database: Int) -> NamespaceNumber {
     NamespaceNumber(truncatingIfNeeded: (word &>> UInt64(database &* 4)) & 0xF)
   }
 
@@ -33,5 +33,5 @@ public final class Databases: Sendable {
     }
   }
 
-  @usableFromInline var word: UInt64 { packed.load(ordering: .relaxed) }
+  @inlinable @inline(__always) var word: UInt64 { packed.load(ordering: .relaxed) }
 }

@@ -62,10 +62,10 @@ extension Engine {
     let now = loop.now
     var state = ReceiveState(
       input: UnsafeRawBufferPointer(input), now: now,
-      limits: RequestLimits(bulkBytes: node.settings.maxValueBytes, isAuthenticated: session.isAuthenticated),
+      limits: RequestLimits(bulkBytes: settings.maxValueBytes, isAuthenticated: session.isAuthenticated),
       out: output, arena: arena, parser: parser, progress: session.progress)
     session.activeAt = now
-    session.namespace = door.databases.namespace(of: session.database)
+    session.namespace = databases.namespace(of: session.database)
     let outputLimit = output.count + Received.yieldOutputBytes
     var received = Received(consumed: 0)
     state.clock = loop.monotonicNanoseconds
@@ -108,7 +108,7 @@ extension Engine {
       return false
     }
     // Where nearly everything goes to the slow log, every command has to be timed by itself.
-    let slow = node.settings.slowlogThresholdMicroseconds
+    let slow = settings.slowlogThresholdMicroseconds
     return slow < 0 || slow >= 1000
   }
 
@@ -337,7 +337,7 @@ extension Engine {
       let last = (requests + (count &- 1)).pointee.kind
       if last == .get { session.lastCommand = Int32(literals.get) }
       if last == .set { session.lastCommand = Int32(literals.set) }
-      if count == 1, door.diagnostics.isNotable(nanoseconds: elapsed) {
+      if count == 1, isNotable(nanoseconds: elapsed) {
         noteSlowPlain(&state, session, requests, elapsed)
       }
     }

@@ -33,14 +33,14 @@ extension Engine {
       (arguments, count, command) = literalArguments(&state, request)
       key = request.pointee.key
     }
-    session.namespace = door.databases.namespace(of: session.database)
+    session.namespace = databases.namespace(of: session.database)
     let before = state.out.count
     let modeBefore = session.replyMode
     let disposition = dispatch(arguments, count, command, key, session, &state)
     if modeBefore != .on || session.replyMode != .on, disposition != .wait {
       applyReplyMode(session, before: modeBefore, &state.out, keeping: before)
     }
-    if disposition != .wait { session.namespace = door.databases.namespace(of: session.database) }
+    if disposition != .wait { session.namespace = databases.namespace(of: session.database) }
     return session.obstacles.contains(.closing) && disposition == .done ? .close : disposition
   }
 
@@ -140,10 +140,18 @@ extension Engine {
     _ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>, nanoseconds: UInt64, _ out: inout OutputBuffer
   ) {
     counters.record(call.commandIndex, nanoseconds: nanoseconds)
-    if door.diagnostics.isNotable(nanoseconds: nanoseconds) { noteSlow(call, nanoseconds: nanoseconds) }
+    if isNotable(nanoseconds: nanoseconds) { noteSlow(call, nanoseconds: nanoseconds) }
     if door.obstacles.load(ordering: .relaxed) > 0, slot.pointee.flags.isDisjoint(with: [.skipMonitor, .admin]) {
       feedMonitors(call, &out)
     }
+  }
+
+  /// Whether the slow log or the latency history may want a command that took so long.
+  @inline(__always) func isNotable(nanoseconds: UInt64) -> Bool {
+    let slow = settings.slowlogThresholdMicroseconds
+    if slow >= 0 && nanoseconds >= UInt64(slow) &* 1000 { return true }
+    let latency = settings.latencyThresholdMilliseconds
+    return latency > 0 && nanoseconds >= UInt64(latency) &* 1_000_000
   }
 
   func noteSlow(_ call: Call, nanoseconds: UInt64) {
@@ -165,7 +173,7 @@ extension Engine {
   private func refusal(_ slot: UnsafePointer<CommandTable.Slot>, _ session: Session) -> String? {
     let flags = slot.pointee.flags
     if session.obstacles.contains(.unauthenticated), !flags.contains(.noAuth) {
-      if !node.settings.password.isEmpty { return "NOAUTH Authentication required." }
+      if !settings.password.isEmpty { return "NOAUTH Authentication required." }
       // The password has been taken away since the client connected.
       session.set(.unauthenticated, false)
     }

@@ -9,19 +9,22 @@ import NexusStore
 public final class Engine: StreamDoor, @unchecked Sendable {
   public let door: RedisDoor
   public let store: Store
-  public unowned(unsafe) let loop: any EventLoop
+  /// The loop lets go of its doors when it has stopped, which ends this circle.
+  public let loop: any EventLoop
   public let worker: Worker
   /// Invariant: this loop's element of `node.statistics`; the node outlives its loops.
   let statistics: UnsafeMutablePointer<LoopStatistics>
   let counters: CommandCounters
+  let settings: Settings
+  let databases: Databases
 
   /// True while EXEC runs: the stripes of its keys are held.
-  var isExecuting = false
+  @exclusivity(unchecked) var isExecuting = false
   /// The requests of a batch. Invariant: room for `batchLimit`; nothing of it outlives a batch.
   let requests: UnsafeMutablePointer<Request>
   static let batchLimit = 64
-  var arena = ArgumentArena()
-  var parser = RequestParser()
+  @exclusivity(unchecked) var arena = ArgumentArena()
+  @exclusivity(unchecked) var parser = RequestParser()
   let literals: LiteralCommands
 
   /// Every session of this loop, by its client id.
@@ -41,6 +44,8 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     self.worker = Node.worker(ofLoop: loop.index)
     statistics = door.node.statistics + loop.index
     counters = door.diagnostics.counters(ofLoop: loop.index)
+    settings = door.node.settings
+    databases = door.databases
     requests = .allocate(capacity: Self.batchLimit)
     literals = LiteralCommands(door.commands)
   }

@@ -4,7 +4,8 @@ import NexusService
 
 /// One client connection, as the Redis door sees it.
 ///
-/// Lives on its loop's thread. What few clients use is in `extras`, so that an idle connection stays small.
+/// Lives on its loop's thread. What few clients use is in `extras`, so that an idle connection stays small. Its
+/// fields are read and written in single steps, never held while other code runs: they need no check of exclusivity.
 public final class Session {
   /// What keeps a request from the shortest way through the engine.
   struct Obstacles: OptionSet {
@@ -30,21 +31,21 @@ public final class Session {
   public let peer: PeerAddress
   public let createdAt: UnixMilliseconds
   /// When a request last arrived.
-  public internal(set) var activeAt: UnixMilliseconds
+  @exclusivity(unchecked) public internal(set) var activeAt: UnixMilliseconds
   /// The selected database's namespace number: read anew before each batch and after each command that may change it.
-  public internal(set) var namespace: NamespaceNumber = 0
+  @exclusivity(unchecked) public internal(set) var namespace: NamespaceNumber = 0
   /// The selected database, 0...15.
-  public internal(set) var database: Int = 0
+  @exclusivity(unchecked) public internal(set) var database: Int = 0
   /// 2 or 3.
-  public internal(set) var protocolVersion: Int = 2
-  var obstacles: Obstacles = []
-  var replyMode: ReplyMode = .on
+  @exclusivity(unchecked) public internal(set) var protocolVersion: Int = 2
+  @exclusivity(unchecked) var obstacles: Obstacles = []
+  @exclusivity(unchecked) var replyMode: ReplyMode = .on
   /// CLIENT NO-EVICT.
-  var isProtected = false
+  @exclusivity(unchecked) var isProtected = false
   /// The index of the last command, -1 before the first.
-  var lastCommand: Int32 = -1
-  var progress = ParseProgress()
-  var extras: SessionExtras?
+  @exclusivity(unchecked) var lastCommand: Int32 = -1
+  @exclusivity(unchecked) var progress = ParseProgress()
+  @exclusivity(unchecked) var extras: SessionExtras?
 
   init(id: UInt64, connection: ConnectionID, peer: PeerAddress, now: UnixMilliseconds = 0) {
     self.id = id

@@ -16,10 +16,10 @@ extension Engine {
     _ state: inout ReceiveState
   ) {
     guard let transaction = session.extras?.transaction else { return }
-    if transaction.memoryBytes > node.settings.maxQueryBufferBytes {
+    if transaction.memoryBytes > settings.maxQueryBufferBytes {
       return reject(
         command,
-        "ERR the queued commands take more than \(node.settings.maxQueryBufferBytes) bytes: EXEC sooner, or raise "
+        "ERR the queued commands take more than \(settings.maxQueryBufferBytes) bytes: EXEC sooner, or raise "
           + "client-query-buffer-limit", session, &state.out)
     }
     // After an error nothing will run: there is no use in keeping it.
@@ -67,7 +67,7 @@ extension Engine {
       run(&inner, slot)
       call.out = inner.out
       finish(&inner, slot, nanoseconds: loop.monotonicNanoseconds &- started, &call.out)
-      session.namespace = door.databases.namespace(of: session.database)
+      session.namespace = databases.namespace(of: session.database)
     }
     call.version = session.protocolVersion
   }

@@ -4,7 +4,7 @@ import Synchronization
 
 /// What a node remembers of the commands it ran, over all loops: counters, latencies, errors, slow commands, rates.
 ///
-/// The dispatcher feeds it: `counters(ofLoop:)` for every command, `noteSlow` for those that `isNotable` picks,
+/// The dispatcher feeds it: `counters(ofLoop:)` for every command, `noteSlow` for those that `Engine.isNotable` picks,
 /// `noteError` for every error reply, `turnEnded` once a turn. INFO, SLOWLOG and LATENCY read it.
 public final class Diagnostics: @unchecked Sendable {
   public let slowlog = Slowlog()
@@ -45,15 +45,7 @@ public final class Diagnostics: @unchecked Sendable {
 
   public func counters(ofLoop index: Int) -> CommandCounters { counters[index] }
 
-  /// Whether a command that took so long is to be handed to `noteSlow`. Two relaxed loads.
-  @inline(__always) public func isNotable(nanoseconds: UInt64) -> Bool {
-    let slow = node.settings.slowlogThresholdMicroseconds
-    if slow >= 0 && nanoseconds >= UInt64(slow) &* 1000 { return true }
-    let latency = node.settings.latencyThresholdMilliseconds
-    return latency > 0 && nanoseconds >= UInt64(latency) &* 1_000_000
-  }
-
-  /// Enters a command that `isNotable` into the slow log and the latency history, as far as their thresholds say.
+  /// Enters a command that took long into the slow log and the latency history, as far as their thresholds say.
   @inline(never) public func noteSlow(_ call: Call, nanoseconds: UInt64, client: String, clientName: String) {
     let command = call.door.commands.command(at: call.commandIndex)
     let microseconds = Int(nanoseconds / 1000)

@@ -33,7 +33,7 @@ extension Call {
     if now < wakesAt { return postpone(milliseconds: wakesAt - now) }
     session.extras?.wakesAt = nil
     let slept = UInt64(asked) &* 1_000_000
-    if door.diagnostics.isNotable(nanoseconds: slept) { engine.noteSlow(self, nanoseconds: slept) }
+    if engine.isNotable(nanoseconds: slept) { engine.noteSlow(self, nanoseconds: slept) }
     replyOK()
   }
 
