@@ -55,7 +55,7 @@ final class Bench {
     var store = StoreConfiguration()
     store.maxMemoryBytes = 64 << 20
     let node = Node(
-      store: Store(store), loopCount: 1, log: SilentLog(), startedAt: 0, runID: String(repeating: "0", count: 40))
+      store: try! Store(store), loopCount: 1, log: SilentLog(), startedAt: 0, runID: String(repeating: "0", count: 40))
     responder = Responder(node: node, loop: 0, configuration: HTTPConfiguration(), seed: 1)
   }
 

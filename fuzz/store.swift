@@ -9,7 +9,7 @@ import NexusStore
 let store: Store = {
   var configuration = StoreConfiguration()
   configuration.maxMemoryBytes = 256 << 20
-  return Store(configuration)
+  return try! Store(configuration)
 }()
 nonisolated(unsafe) var now: UnixMilliseconds = 1_700_000_000_000
 let worker: Worker = 1
