@@ -68,6 +68,11 @@ public protocol StreamDoor: AnyObject {
   func receive(
     _ session: UnsafeMutableRawPointer, _ input: UnsafeMutableRawBufferPointer, _ output: inout OutputBuffer
   ) -> Received
+  /// Several small inputs have arrived and will be received, in this order, once all were shown: a chance to ask
+  /// memory for what they will need. Changes nothing that can be seen.
+  func foresee(_ session: UnsafeMutableRawPointer, _ input: UnsafeRawBufferPointer)
+  /// All were shown: a second look, now that the first one's answers have come.
+  func foreseen()
   /// The connection is gone: free the session.
   func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason)
   /// Once a turn of the loop after all events (for idle work); returns true if there is more to do soon.
@@ -78,6 +83,11 @@ public protocol StreamDoor: AnyObject {
 
 extension StreamDoor {
   public func refuse(_ farewell: inout OutputBuffer) {}
+}
+
+extension StreamDoor {
+  public func foresee(_ session: UnsafeMutableRawPointer, _ input: UnsafeRawBufferPointer) {}
+  public func foreseen() {}
 }
 
 public enum CloseReason: String, Sendable {

@@ -39,12 +39,6 @@ final class PagePool: @unchecked Sendable {
 
   var pageBytes: Int { 1 << pageShift }
 
-  /// Random access to gigabytes misses the processor's table of 4 KiB pages at nearly every entry. Small arenas keep to
-  /// small pages: memory that is not used is not to be touched.
-  private let usesHugePages: Bool
-  private static let hugePageBytes = 2 << 20
-  private static let hugePagesFromBytes = 512 << 20
-
   init(limitBytes: Int, ledger: Ledger) throws(StoreError) {
     // Handles count in units of 4 bytes up to 16 GiB, of 8 up to 32 GiB, and so on.
     var shift = 2
@@ -52,10 +46,9 @@ final class PagePool: @unchecked Sendable {
     unitShift = shift
     pageShift = limitBytes < 1 << 30 ? 16 : 18
     reservedBytes = 4 << (30 + shift)
-    usesHugePages = limitBytes >= Self.hugePagesFromBytes
     pageCount = reservedBytes >> pageShift
     descriptorBytes = pageCount * MemoryLayout<Page>.stride
-    guard let mapped = reserveAddresses(reservedBytes, alignment: Self.hugePageBytes) else {
+    guard let mapped = reserveAddresses(reservedBytes) else {
       throw StoreError.cannotReserve(bytes: reservedBytes)
     }
     guard let table = reserveAddresses(descriptorBytes) else {
@@ -101,18 +94,9 @@ final class PagePool: @unchecked Sendable {
       guard Int(nextUntouched) < pageCount else { return 0 }
       page = nextUntouched
       nextUntouched += 1
-      if usesHugePages, Int(page) % pagesPerHugePage == 0 { advise(page, MADV_HUGEPAGE) }
     }
     ledger.addPages(pageBytes)
     return page
-  }
-
-  private var pagesPerHugePage: Int { Self.hugePageBytes >> pageShift }
-
-  /// Tells the system how to map the huge page's worth of addresses that the page lies in.
-  private func advise(_ page: UInt32, _ advice: Int32) {
-    let first = Int(page) / pagesPerHugePage * pagesPerHugePage
-    madvise(base + first << pageShift, Self.hugePageBytes, advice)
   }
 
   func give(_ page: UInt32, as worker: Worker) {
@@ -133,8 +117,6 @@ final class PagePool: @unchecked Sendable {
       let page = freeHead
       freeHead = pages[Int(page)].next
       freeCount -= 1
-      // The system would soon make a huge page with a hole whole again.
-      if usesHugePages { advise(page, MADV_NOHUGEPAGE) }
       madvise(base + Int(page) << pageShift, pageBytes, MADV_DONTNEED)
       pages[Int(page)].next = releasedHead
       releasedHead = page

@@ -84,16 +84,10 @@ final class Spans: @unchecked Sendable {
   }
 }
 
-/// Address space without memory behind it. A power of two above the system's page asks for more and gives the ends
-/// back.
-func reserveAddresses(_ bytes: Int, alignment: Int = 4096) -> UnsafeMutableRawPointer? {
-  let slack = alignment > 4096 ? alignment : 0
-  let mapped = mmap(nil, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-  guard let mapped, mapped != MAP_FAILED else { return nil }
-  let before = (alignment - Int(bitPattern: mapped) % alignment) % alignment
-  if before > 0 { munmap(mapped, before) }
-  if slack > before { munmap(mapped + before + bytes, slack - before) }
-  return mapped + before
+/// Address space without memory behind it.
+func reserveAddresses(_ bytes: Int) -> UnsafeMutableRawPointer? {
+  let mapped = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+  return mapped == MAP_FAILED ? nil : mapped
 }
 
 public enum StoreError: Error, CustomStringConvertible, Sendable {

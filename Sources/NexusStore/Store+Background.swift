@@ -4,6 +4,8 @@ import NexusModel
 
 /// Where one loop's background work stands. Touched by its loop only.
 struct BackgroundState {
+  var lastRun: UnixMilliseconds = 0
+  var hadMore = false
   var sweepSlot = 0
   var sweepStartedAt: UnixMilliseconds = 0
   var isSweeping = false
@@ -13,13 +15,24 @@ struct BackgroundState {
 
 extension Store {
   /// How often each loop passes over its stripes: expired memory is back after at most two of these.
-  static var sweepEveryMilliseconds: Int64 { 500 }
+  static var sweepEveryMilliseconds: Int64 { 400 }
 
   /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables, for about the given time.
   /// True if there is more to do soon. Each loop cares for its own share of the stripes.
   public func maintain(loop: Int, as worker: Worker, now: UnixMilliseconds, budgetNanoseconds: Int) -> Bool {
-    ci_store_i64(clock, now)
     let state = background + min(loop, heaps.count)
+    // Busy loops have many turns a millisecond.
+    if state.pointee.lastRun == now { return state.pointee.hadMore }
+    state.pointee.lastRun = now
+    ci_store_i64(clock, now)
+    state.pointee.hadMore = work(state, loop, worker, now, budgetNanoseconds)
+    return state.pointee.hadMore
+  }
+
+  private func work(
+    _ state: UnsafeMutablePointer<BackgroundState>, _ loop: Int, _ worker: Worker, _ now: UnixMilliseconds,
+    _ budgetNanoseconds: Int
+  ) -> Bool {
     let deadline = monotonicNanoseconds() + UInt64(budgetNanoseconds)
     var more = false
     if !state.pointee.isSweeping, now - state.pointee.sweepStartedAt >= Self.sweepEveryMilliseconds {

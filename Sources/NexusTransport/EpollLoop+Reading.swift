@@ -17,16 +17,16 @@ extension EpollLoop {
     let arrived = recv(connection.pointee.descriptor, readBuffer + held, readBufferBytes, 0)
     guard arrived > 0 else { return onNoData(connection, arrived) }
     onBytes(connection, arrived)
-    offerShared(connection, held: held, arrived: arrived)
+    offerShared(connection, readBuffer, held: held, arrived: arrived)
     return .some
   }
 
-  @inline(__always) private func onBytes(_ connection: ConnectionPointer, _ arrived: Int) {
+  @inline(__always) func onBytes(_ connection: ConnectionPointer, _ arrived: Int) {
     state.pointee.statistics.pointee.bytesIn &+= UInt64(arrived)
     connection.pointee.lastActive = now
   }
 
-  private func onNoData(_ connection: ConnectionPointer, _ result: Int) -> Arrival {
+  @discardableResult func onNoData(_ connection: ConnectionPointer, _ result: Int) -> Arrival {
     if result == 0 {
       onPeerFinished(connection)
     } else if errno == ECONNRESET || errno == EPIPE || errno == ETIMEDOUT {
@@ -37,10 +37,10 @@ extension EpollLoop {
     return .nothing
   }
 
-  /// Offers what lies in the shared read buffer: `held` bytes that were kept, then `arrived` new ones.
-  private func offerShared(_ connection: ConnectionPointer, held: Int, arrived: Int) {
+  /// Offers what lies in the shared read buffer from `start` on: `held` bytes that were kept, then `arrived` new ones.
+  func offerShared(_ connection: ConnectionPointer, _ start: UnsafeMutableRawPointer, held: Int, arrived: Int) {
     let total = held + arrived
-    let input = UnsafeMutableRawBufferPointer(start: readBuffer, count: total)
+    let input = UnsafeMutableRawBufferPointer(start: start, count: total)
     var output = state.pointee.output
     let received = offer(connection, input, &output)
     connection.pointee.expected = UInt32(clamping: received.expected)
@@ -51,9 +51,9 @@ extension EpollLoop {
       if received.consumed > 0 {
         if held > 0 { connection.pointee.input.release(gauge) }
         connection.pointee.input.append(
-          readBuffer + received.consumed, rest, expected: received.expected, gauge)
+          start + received.consumed, rest, expected: received.expected, gauge)
       } else {
-        connection.pointee.input.append(readBuffer + held, arrived, expected: received.expected, gauge)
+        connection.pointee.input.append(start + held, arrived, expected: received.expected, gauge)
       }
       connection.pointee.input.insufficient = received.next == .proceed ? UInt32(rest) : 0
     }

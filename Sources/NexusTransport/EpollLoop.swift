@@ -118,7 +118,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     while !hasEnded {
       let events = poller.wait(milliseconds: sleepMilliseconds())
       state.pointee.now = wallClock()
-      for event in 0..<events { dispatch(poller[event]) }
+      if events > 1 { dispatchTogether(events) } else if events == 1 { dispatch(poller[0]) }
       runMailbox()
       runTimers()
       if !watched.isEmpty { runWatchedDue() }
@@ -149,7 +149,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     }
   }
 
-  @inline(__always) private func dispatch(_ event: Poller.Event) {
+  @inline(__always) func dispatch(_ event: Poller.Event) {
     if event.token & 7 == 0 {
       let connection = ConnectionPointer(bitPattern: UInt(event.token))!
       if event.isWritable { onWritable(connection) }

@@ -36,5 +36,11 @@ final class DoorHolder {
     door.receive(session, input, &output)
   }
 
+  @inline(never) func foresee(_ session: UnsafeMutableRawPointer, _ input: UnsafeRawBufferPointer) {
+    door.foresee(session, input)
+  }
+
+  @inline(never) func foreseen() { door.foreseen() }
+
   @inline(never) func turnEnded(now: UnixMilliseconds) -> Bool { door.turnEnded(now: now) }
 }

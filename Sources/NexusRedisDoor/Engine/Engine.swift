@@ -23,6 +23,10 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   /// The requests of a batch. Invariant: room for `batchLimit`; nothing of it outlives a batch.
   let requests: UnsafeMutablePointer<Request>
   static let batchLimit = 64
+  /// What `foresee` has asked for. Invariant: room for `foreseenMost`, the first `foreseenCount` initialised.
+  private let foreseenKeys: UnsafeMutablePointer<Key>
+  private var foreseenCount = 0
+  private static let foreseenMost = 16
   @exclusivity(unchecked) var arena = ArgumentArena()
   @exclusivity(unchecked) var parser = RequestParser()
   let literals: LiteralCommands
@@ -47,11 +51,13 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     settings = door.node.settings
     databases = door.databases
     requests = .allocate(capacity: Self.batchLimit)
+    foreseenKeys = .allocate(capacity: Self.foreseenMost)
     literals = LiteralCommands(door.commands)
   }
 
   deinit {
     requests.deallocate()
+    foreseenKeys.deallocate()
     arena.deallocate()
     parser.deallocate()
     messageBuffer.deallocate()
@@ -86,6 +92,26 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     let session = Unmanaged<Session>.fromOpaque(session).takeRetainedValue()
     forget(session)
     sessions[session.id] = nil
+  }
+
+  /// A plain GET or SET at the head of a small input: its bucket is asked for at once, its entry when all buckets
+  /// are on their way.
+  public func foresee(_ session: UnsafeMutableRawPointer, _ input: UnsafeRawBufferPointer) {
+    guard foreseenCount < Self.foreseenMost, var start = input.baseAddress else { return }
+    let end = start + input.count
+    var key = Argument(base: start, count: 0)
+    var value = key
+    guard LiteralRequest.parse(&start, end, input.count, &key, &value) != .other else { return }
+    let session = Unmanaged<Session>.fromOpaque(session)
+    let hashed = session._withUnsafeGuaranteedRef { store.key(key.bytes, in: $0.namespace) }
+    foreseenKeys[foreseenCount] = hashed
+    foreseenCount &+= 1
+    store.prefetchBucket(hashed)
+  }
+
+  public func foreseen() {
+    for index in 0..<foreseenCount { store.prefetchEntry(foreseenKeys[index]) }
+    foreseenCount = 0
   }
 
   public func turnEnded(now: UnixMilliseconds) -> Bool {
