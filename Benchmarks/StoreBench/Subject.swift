@@ -9,7 +9,7 @@ final class Subject {
   static let namespace: NamespaceNumber = 0
   /// What a loop of the server gives the store after each of its turns, and the shortest time between two turns of
   /// a loop that has nothing else to do.
-  static let maintenanceNanoseconds = 100_000
+  static let maintenanceNanoseconds = 160_000
   static let turnMicroseconds: UInt32 = 1_000
 
   let store: Store

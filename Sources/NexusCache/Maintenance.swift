@@ -5,8 +5,8 @@ import NexusStore
 /// A loop's share of the store's background work, done at the end of each of its turns: expired entries, growth in
 /// steps, flushed memory. It has no clients.
 final class Maintenance: StreamDoor {
-  /// A turn may take this long for it: with a millisecond between turns of an idle loop, at most a tenth of a core.
-  private static let budgetNanoseconds = 100_000
+  /// A turn may take this long for it: with a millisecond between turns of an idle loop, at most a seventh of a core.
+  private static let budgetNanoseconds = 160_000
 
   private let store: Store
   private let loop: Int

@@ -81,6 +81,7 @@ extension Store {
   ) -> UInt64 {
     var slot = Int(cursor >> 32)
     var from = UInt64(UInt32(truncatingIfNeeded: cursor))
+    let budget = min(max(budget, 1), 1 << 40)
     var left = budget
     var looked = 0
     while slot < Slot.count {

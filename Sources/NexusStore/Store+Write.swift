@@ -2,7 +2,8 @@ import CIntrinsics
 import NexusModel
 
 extension Store {
-  /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags.
+  /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags. The value may be
+  /// another entry's, whose stripe is locked: writing moves no entry but the key's own.
   public func put(_ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry)
     -> WriteOutcome
   {
