@@ -26,7 +26,7 @@ public struct Entry: BitwiseCopyable {
   /// The replication clock's stamp; 0: none.
   public var stamp: UInt64 { ItemFields(of: item).stamp }
   /// How often used lately, 0...3: the eviction policy's own counter.
-  public var frequency: Int { Int(ci_load_u8(item.policyByte) & 3) }
+  public var frequency: Int { Int(atomicLoad(item.policyByte) & 3) }
 }
 
 extension Store {
@@ -55,8 +55,8 @@ extension Store {
     }
     if touch {
       let policy = place.item.policyByte
-      if ci_load_u8(policy) & 3 != 3 { _ = ci_fetch_add_u8(policy, 1) }
-      if key.hash & ci_load_u64(&state.pointee.touchMask) == 0 { touchSlowly(place, key) }
+      if atomicLoad(policy) & 3 != 3 { atomicIncrement(policy) }
+      if key.hash & atomicLoad(&state.pointee.touchMask) == 0 { touchSlowly(place, key) }
     }
     return Entry(place)
   }
@@ -68,25 +68,25 @@ extension Store {
     let state = namespaces + Int(key.namespace)
     let lane = lane(of: key.slot, in: key.namespace, as: worker)
     // Only one lane tunes; LRU's order concerns them all.
-    if state.pointee.eviction != .lru, lane != state.pointee.lanes { return }
+    if state.pointee.eviction != .lru, lane != published(state) { return }
     SpinLock.lock(&lane.pointee.lockWord, as: worker)
     lane.pointee.policy.accessed(handle, hash: key.hash, bytes: bytes(of: place.item, handle: handle), links)
     SpinLock.unlock(&lane.pointee.lockWord)
   }
 
   /// Who holds the slot's stripe: the lock word says so.
-  func holder(of slot: UInt16) -> Worker { ci_load_u32(lockWord(Self.stripe(of: slot))) }
+  func holder(of slot: UInt16) -> Worker { atomicLoad(lockWord(Self.stripe(of: slot))) }
 
   @usableFromInline @inline(never) func removeExpired(_ place: Place, _ key: Key) {
     take(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
-    _ = ci_add_i64(&namespaces[Int(key.namespace)].expirations, 1)
+    atomicAdd(&namespaces[Int(key.namespace)].expirations, 1)
     noteChange(key)
   }
 
   /// The entry belongs to what was flushed: it left its lane and its namespace's account then.
   @usableFromInline @inline(never) func removeFlushed(_ place: Place, _ key: Key) {
     discard(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
-    _ = ci_add_i64(&namespaces[Int(key.namespace)].dying, -1)
+    atomicAdd(&namespaces[Int(key.namespace)].dying, -1)
   }
 
   // MARK: Leaving
@@ -121,16 +121,16 @@ extension Store {
   // MARK: Watching
 
   func noteChange(_ key: Key) {
-    if ci_load_u32(watchCounts + Int(key.slot)) != 0 { onWatchedChange?(key.namespace, key.bytes) }
+    if atomicLoad(watchCounts + Int(key.slot)) != 0 { onWatchedChange?(key.namespace, key.bytes) }
   }
 
   /// Some key of the slot is watched (WATCH, client tracking): its changes are reported. Nests. Under the slot's lock.
   public func watch(_ key: Key) {
-    ci_store_u32(watchCounts + Int(key.slot), watchCounts[Int(key.slot)] + 1)
+    atomicStore(watchCounts + Int(key.slot), watchCounts[Int(key.slot)] + 1)
   }
 
   /// Ends one `watch`. Under the slot's lock.
   public func unwatch(slot: UInt16) {
-    ci_store_u32(watchCounts + Int(slot), watchCounts[Int(slot)] - 1)
+    atomicStore(watchCounts + Int(slot), watchCounts[Int(slot)] - 1)
   }
 }

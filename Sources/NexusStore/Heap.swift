@@ -44,10 +44,10 @@ final class Heap: @unchecked Sendable {
   func unlock() { SpinLock.unlock(lockWord) }
 
   /// Bytes of free chunks in the heap's pages: what moving entries together could give back.
-  var freeBytes: Int { Int(ci_load_i64(freeBytesWord)) }
+  var freeBytes: Int { Int(atomicLoad(freeBytesWord)) }
 
   /// A free chunk of the class waits here: an allocation would take no page. An estimate.
-  func hasFree(_ classIndex: Int) -> Bool { partial[classIndex] != 0 }
+  func hasFree(_ classIndex: Int) -> Bool { atomicLoad(partial + classIndex) != 0 }
 
   /// A chunk's handle, or 0. Not zeroed.
   func allocate(_ classIndex: Int, force: Bool, as worker: Worker) -> UInt32 {
@@ -83,7 +83,7 @@ final class Heap: @unchecked Sendable {
 
   @inline(__always) private func count(_ classIndex: Int, _ chunks: Int) {
     freeChunks[classIndex] &+= chunks
-    ci_store_i64(freeBytesWord, freeBytesWord.pointee &+ Int64(chunks &* Int(classBytes[classIndex])))
+    atomicStore(freeBytesWord, freeBytesWord.pointee &+ Int64(chunks &* Int(classBytes[classIndex])))
   }
 
   private func chunksPerPage(_ classIndex: Int) -> Int { pool.pageBytes / Int(classBytes[classIndex]) }
@@ -104,12 +104,16 @@ final class Heap: @unchecked Sendable {
     pool.pages[Int(index)].next = head
     pool.pages[Int(index)].prev = 0
     if head != 0 { pool.pages[Int(head)].prev = index }
-    partial[classIndex] = index
+    atomicStore(partial + classIndex, index)
   }
 
   private func unlink(_ index: UInt32, _ classIndex: Int) {
     let page = pool.pages[Int(index)]
-    if page.prev != 0 { pool.pages[Int(page.prev)].next = page.next } else { partial[classIndex] = page.next }
+    if page.prev != 0 {
+      pool.pages[Int(page.prev)].next = page.next
+    } else {
+      atomicStore(partial + classIndex, page.next)
+    }
     if page.next != 0 { pool.pages[Int(page.next)].prev = page.prev }
     pool.pages[Int(index)].next = 0
     pool.pages[Int(index)].prev = 0

@@ -46,10 +46,10 @@ import NexusModel
     (base + 9).assumingMemoryBound(to: UInt8.self)
   }
   @inlinable @inline(__always) var lengths: UInt16 {
-    ci_load_u16((base + 10).assumingMemoryBound(to: UInt16.self))
+    atomicLoad((base + 10).assumingMemoryBound(to: UInt16.self))
   }
   @inlinable @inline(__always) func setLengths(_ lengths: UInt16) {
-    ci_store_u16((base + 10).assumingMemoryBound(to: UInt16.self), lengths)
+    atomicStore((base + 10).assumingMemoryBound(to: UInt16.self), lengths)
   }
 
   @inlinable @inline(__always) var keyCount: Int {
@@ -198,10 +198,10 @@ struct ItemShape: Equatable {
 
 extension Item {
   /// Whoever walks a page may only look into entries that are complete.
-  var isPublished: Bool { ci_load_acquire_u8((base + 8).assumingMemoryBound(to: UInt8.self)) != 0 }
+  var isPublished: Bool { atomicLoadAcquiring((base + 8).assumingMemoryBound(to: UInt8.self)) != 0 }
 
   /// The last step of writing an entry into a fresh chunk.
-  func publish(_ flags: UInt8) { ci_store_release_u8((base + 8).assumingMemoryBound(to: UInt8.self), flags) }
+  func publish(_ flags: UInt8) { atomicStoreReleasing((base + 8).assumingMemoryBound(to: UInt8.self), flags) }
 
   /// Writes all but links and value into a fresh chunk, and publishes it. The policy byte is cleared.
   /// Answers where the value goes.

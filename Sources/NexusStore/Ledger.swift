@@ -18,12 +18,12 @@ final class Ledger: @unchecked Sendable {
 
   deinit { words.deallocate() }
 
-  private func load(_ word: Word) -> Int { Int(ci_load_i64(words + word.rawValue)) }
-  private func add(_ word: Word, _ bytes: Int) { _ = ci_add_i64(words + word.rawValue, Int64(bytes)) }
+  private func load(_ word: Word) -> Int { Int(atomicLoad(words + word.rawValue)) }
+  private func add(_ word: Word, _ bytes: Int) { atomicAdd(words + word.rawValue, Int64(bytes)) }
 
   var limitBytes: Int {
     get { load(.limit) }
-    set { ci_store_i64(words + Word.limit.rawValue, Int64(newValue)) }
+    set { atomicStore(words + Word.limit.rawValue, Int64(newValue)) }
   }
   /// Pages of the arena that have been touched and not given back.
   var pageBytes: Int { load(.pages) }
@@ -46,9 +46,9 @@ final class Ledger: @unchecked Sendable {
   var peakBytes: Int { max(load(.peak), usedBytes) }
   func notePeak() {
     let used = Int64(usedBytes)
-    if used > ci_load_i64(words + Word.peak.rawValue) { ci_store_i64(words + Word.peak.rawValue, used) }
+    if used > atomicLoad(words + Word.peak.rawValue) { atomicStore(words + Word.peak.rawValue, used) }
   }
-  func resetPeak() { ci_store_i64(words + Word.peak.rawValue, Int64(usedBytes)) }
+  func resetPeak() { atomicStore(words + Word.peak.rawValue, Int64(usedBytes)) }
 
   /// Room for this many more bytes?
   func fits(_ bytes: Int) -> Bool { usedBytes + bytes <= limitBytes }

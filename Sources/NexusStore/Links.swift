@@ -23,18 +23,18 @@ struct Links: ItemAccess {
     item(handle).base.storeBytes(of: prev, toByteOffset: 4, as: UInt32.self)
   }
 
-  @inline(__always) func frequency(_ handle: UInt32) -> UInt8 { ci_load_u8(item(handle).policyByte) & 3 }
+  @inline(__always) func frequency(_ handle: UInt32) -> UInt8 { atomicLoad(item(handle).policyByte) & 3 }
   @inline(__always) func setFrequency(_ handle: UInt32, _ frequency: UInt8) {
     change(handle, keeping: 0xFC, frequency)
   }
-  @inline(__always) func queue(_ handle: UInt32) -> UInt8 { (ci_load_u8(item(handle).policyByte) &>> 2) & 3 }
+  @inline(__always) func queue(_ handle: UInt32) -> UInt8 { (atomicLoad(item(handle).policyByte) &>> 2) & 3 }
   @inline(__always) func setQueue(_ handle: UInt32, _ queue: UInt8) { change(handle, keeping: 0xF3, queue &<< 2) }
 
   @inline(__always) private func change(_ handle: UInt32, keeping mask: UInt8, _ bits: UInt8) {
     let byte = item(handle).policyByte
     while true {
-      let old = ci_load_u8(byte)
-      if ci_swap_if_u8(byte, old, old & mask | bits) != 0 { return }
+      let old = atomicLoad(byte)
+      if atomicSwap(byte, from: old, to: old & mask | bits) { return }
     }
   }
 

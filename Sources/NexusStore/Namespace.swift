@@ -3,17 +3,18 @@ import NexusModel
 
 /// What the store knows of one namespace. Lies in raw memory, one per number.
 ///
-/// Invariant: counters are atomic. `lanes` is set once, before the first entry. Settings and `epoch` change only while
+/// Invariant: counters are atomic. `laneBase` is set once, before the first entry. Settings and `epoch` change only while
 /// every stripe is locked, so that whoever holds a stripe reads them as they are.
 @usableFromInline struct NamespaceState {
   /// A hit whose hash has none of these bits is told to the lane (all of them for LRU, a sample for the tuners).
   @usableFromInline var touchMask: UInt64 = .max
   /// Entries that bear the other epoch were flushed.
   @usableFromInline var epoch: UInt8 = 0
+  /// Read without a lock by whoever looks for a victim: a byte.
   var eviction: EvictionPolicyName = .s3fifo
   var laneMask: UInt32 = 0
-  var lanes: UnsafeMutablePointer<Lane>?
-  var laneCursor: UInt32 = 0
+  var laneBase: UnsafeMutableRawPointer?
+  var laneCursor: Int64 = 0
   var defaultTTL: Int64 = 0
   var ttlJitter: Double = 0
   var limitBytes: Int64 = 0
@@ -34,8 +35,9 @@ import NexusModel
 struct Lane {
   var lockWord: UInt32 = 0
   var policy: LanePolicy
-  /// Chunk and external bytes of the entries here.
-  var bytes: Int = 0
+  /// Chunk and external bytes of the entries here. Written under the lock; read without by whoever looks for the
+  /// fullest lane.
+  var bytes: Int64 = 0
   /// Of the policy's own memory, what the ledger knows of.
   var accountedBytes: Int = 0
 }
@@ -54,8 +56,13 @@ extension Store {
 
   func lane(of slot: UInt16, in namespace: NamespaceNumber, as worker: Worker) -> UnsafeMutablePointer<Lane> {
     let state = namespaces + Int(namespace)
-    let lanes = state.pointee.lanes ?? makeLanes(namespace, as: worker)
+    let lanes = published(state) ?? makeLanes(namespace, as: worker)
     return lanes + Int(UInt32(slot) & state.pointee.laneMask)
+  }
+
+  /// The namespace's lanes, once they are complete.
+  @inline(__always) func published(_ state: UnsafeMutablePointer<NamespaceState>) -> UnsafeMutablePointer<Lane>? {
+    atomicPublished(&state.pointee.laneBase)?.assumingMemoryBound(to: Lane.self)
   }
 
   @inline(never)
@@ -63,7 +70,7 @@ extension Store {
     SpinLock.lock(namespacesLock, as: worker)
     defer { SpinLock.unlock(namespacesLock) }
     let state = namespaces + Int(namespace)
-    if let lanes = state.pointee.lanes { return lanes }
+    if let lanes = published(state) { return lanes }
     let count = laneCount(namespaceSettings[Int(namespace)])
     let lanes = UnsafeMutablePointer<Lane>.allocate(capacity: count)
     for index in 0..<count {
@@ -73,7 +80,7 @@ extension Store {
     ledger.addFixed(count * MemoryLayout<Lane>.stride)
     state.pointee.laneMask = UInt32(count - 1)
     // Published last: other threads may make their first entry at the same moment.
-    state.pointee.lanes = lanes
+    atomicPublish(&state.pointee.laneBase, lanes)
     return lanes
   }
 
@@ -103,7 +110,7 @@ extension Store {
     } else {
       namespaceSettings[Int(namespace)] = settings
     }
-    ci_store_u32(namespaceCount, UInt32(namespaceSettings.count))
+    atomicStore(namespaceCount, UInt32(namespaceSettings.count))
     SpinLock.unlock(namespacesLock)
     let state = namespaces + Int(namespace)
     state.pointee.limitBytes = Int64(settings.limitBytes)
@@ -112,7 +119,7 @@ extension Store {
     state.pointee.ttlJitter = settings.ttlJitter
     let changed = state.pointee.eviction != settings.eviction
     state.pointee.eviction = settings.eviction
-    if changed, let lanes = state.pointee.lanes {
+    if changed, let lanes = published(state) {
       for index in 0...Int(state.pointee.laneMask) {
         SpinLock.lock(&lanes[index].lockWord, as: worker)
         lanes[index].policy.become(settings.eviction, links)
@@ -121,7 +128,7 @@ extension Store {
       }
     }
     state.pointee.touchMask =
-      state.pointee.lanes?[0].policy.touchMask ?? (settings.eviction == .lru ? 0 : .max)
+      published(state)?[0].policy.touchMask ?? (settings.eviction == .lru ? 0 : .max)
   }
 
   /// What a policy allocates for itself (ghosts, shadow caches) counts as well. Under the lane's lock.
@@ -137,7 +144,7 @@ extension Store {
   /// queues should be. Not while any lane is locked.
   func spreadNews(_ namespace: NamespaceNumber, as worker: Worker) {
     let state = namespaces + Int(namespace)
-    guard let lanes = state.pointee.lanes else { return }
+    guard let lanes = published(state) else { return }
     SpinLock.lock(&lanes[0].lockWord, as: worker)
     guard lanes[0].policy.hasNews else {
       SpinLock.unlock(&lanes[0].lockWord)
@@ -147,7 +154,7 @@ extension Store {
     let mask = lanes[0].policy.touchMask
     let share = lanes[0].policy.smallShare
     SpinLock.unlock(&lanes[0].lockWord)
-    ci_store_u64(&state.pointee.touchMask, mask)
+    atomicStore(&state.pointee.touchMask, mask)
     for index in 1..<max(1, Int(state.pointee.laneMask) + 1) {
       SpinLock.lock(&lanes[index].lockWord, as: worker)
       lanes[index].policy.smallShare = share
@@ -163,20 +170,20 @@ extension Store {
     let namespace = item.namespace
     let lane = lane(of: slot, in: namespace, as: worker)
     SpinLock.lock(&lane.pointee.lockWord, as: worker)
-    lane.pointee.bytes &+= bytes
+    atomicStore(&lane.pointee.bytes, lane.pointee.bytes &+ Int64(bytes))
     lane.pointee.policy.inserted(handle, hash: hash, bytes: bytes, links)
     SpinLock.unlock(&lane.pointee.lockWord)
     let state = namespaces + Int(namespace)
-    _ = ci_add_i64(&state.pointee.entries, 1)
-    _ = ci_add_i64(&state.pointee.bytes, Int64(bytes))
-    if item.flags & Item.Flag.expiry != 0 { _ = ci_add_i64(&state.pointee.expiring, 1) }
+    atomicAdd(&state.pointee.entries, 1)
+    atomicAdd(&state.pointee.bytes, Int64(bytes))
+    if item.flags & Item.Flag.expiry != 0 { atomicAdd(&state.pointee.expiring, 1) }
   }
 
   func unlink(_ handle: UInt32, slot: UInt16, _ item: Item, bytes: Int, as worker: Worker) {
     let namespace = item.namespace
     let lane = lane(of: slot, in: namespace, as: worker)
     SpinLock.lock(&lane.pointee.lockWord, as: worker)
-    lane.pointee.bytes &-= bytes
+    atomicStore(&lane.pointee.bytes, lane.pointee.bytes &- Int64(bytes))
     lane.pointee.policy.removed(handle, bytes: bytes, links)
     SpinLock.unlock(&lane.pointee.lockWord)
     account(left: item, bytes: bytes, in: namespace)
@@ -184,9 +191,9 @@ extension Store {
 
   func account(left item: Item, bytes: Int, in namespace: NamespaceNumber) {
     let state = namespaces + Int(namespace)
-    _ = ci_add_i64(&state.pointee.entries, -1)
-    _ = ci_add_i64(&state.pointee.bytes, Int64(-bytes))
-    if item.flags & Item.Flag.expiry != 0 { _ = ci_add_i64(&state.pointee.expiring, -1) }
+    atomicAdd(&state.pointee.entries, -1)
+    atomicAdd(&state.pointee.bytes, Int64(-bytes))
+    if item.flags & Item.Flag.expiry != 0 { atomicAdd(&state.pointee.expiring, -1) }
   }
 
   /// The entry moved to another chunk, or changed its size, or both. Its order stays.
@@ -196,12 +203,12 @@ extension Store {
   ) {
     let lane = lane(of: slot, in: namespace, as: worker)
     SpinLock.lock(&lane.pointee.lockWord, as: worker)
-    lane.pointee.bytes &+= newBytes &- oldBytes
-    if old != new { links.item(new).policyByte.pointee = ci_load_u8(links.item(old).policyByte) }
+    atomicStore(&lane.pointee.bytes, lane.pointee.bytes &+ Int64(newBytes &- oldBytes))
+    if old != new { links.item(new).policyByte.pointee = atomicLoad(links.item(old).policyByte) }
     lane.pointee.policy.moved(old, to: new, from: oldBytes, to: newBytes, links)
     SpinLock.unlock(&lane.pointee.lockWord)
     let state = namespaces + Int(namespace)
-    if newBytes != oldBytes { _ = ci_add_i64(&state.pointee.bytes, Int64(newBytes &- oldBytes)) }
-    if expiring != 0 { _ = ci_add_i64(&state.pointee.expiring, Int64(expiring)) }
+    if newBytes != oldBytes { atomicAdd(&state.pointee.bytes, Int64(newBytes &- oldBytes)) }
+    if expiring != 0 { atomicAdd(&state.pointee.expiring, Int64(expiring)) }
   }
 }

@@ -32,7 +32,12 @@ final class PagePool: @unchecked Sendable {
   private var nextUntouched: UInt32 = 1
   /// Pages that were used and are empty now, still resident.
   private var freeHead: UInt32 = 0
-  private(set) var freeCount = 0
+  private let freeCountWord: UnsafeMutablePointer<Int64>
+  /// Empty pages that wait for a use. Written under the lock, read without.
+  private(set) var freeCount: Int {
+    get { Int(atomicLoad(freeCountWord)) }
+    set { atomicStore(freeCountWord, Int64(newValue)) }
+  }
   /// Pages whose memory was given back to the system.
   private var releasedHead: UInt32 = 0
   let ledger: Ledger
@@ -59,6 +64,8 @@ final class PagePool: @unchecked Sendable {
     pages = table.bindMemory(to: Page.self, capacity: pageCount)
     lockWord = .allocate(capacity: 1)
     lockWord.initialize(to: 0)
+    freeCountWord = .allocate(capacity: 1)
+    freeCountWord.initialize(to: 0)
     self.ledger = ledger
   }
 
@@ -66,6 +73,7 @@ final class PagePool: @unchecked Sendable {
     munmap(base, reservedBytes)
     munmap(pages, descriptorBytes)
     lockWord.deallocate()
+    freeCountWord.deallocate()
   }
 
   @inline(__always) func page(of handle: UInt32) -> UInt32 {

@@ -5,20 +5,20 @@ import Glibc
 /// sleeping; yields when the holder may have been descheduled.
 enum SpinLock {
   @inline(__always) static func lock(_ word: UnsafeMutablePointer<UInt32>, as worker: Worker) {
-    if ci_try_lock(word, worker) == 0 { lockSlowly(word, as: worker) }
+    if !atomicTryLock(word, worker) { lockSlowly(word, as: worker) }
   }
 
   @inline(__always) static func tryLock(_ word: UnsafeMutablePointer<UInt32>, as worker: Worker) -> Bool {
-    ci_try_lock(word, worker) != 0
+    atomicTryLock(word, worker)
   }
 
-  @inline(__always) static func unlock(_ word: UnsafeMutablePointer<UInt32>) { ci_unlock(word) }
+  @inline(__always) static func unlock(_ word: UnsafeMutablePointer<UInt32>) { atomicUnlock(word) }
 
   @usableFromInline @inline(never)
   static func lockSlowly(_ word: UnsafeMutablePointer<UInt32>, as worker: Worker) {
     var spins = 0
     repeat {
-      while ci_load_u32(word) != 0 {
+      while atomicLoad(word) != 0 {
         ci_spin_hint()
         spins += 1
         if spins == 200 {
@@ -26,6 +26,6 @@ enum SpinLock {
           spins = 0
         }
       }
-    } while ci_try_lock(word, worker) == 0
+    } while !atomicTryLock(word, worker)
   }
 }

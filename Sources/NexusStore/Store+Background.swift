@@ -9,8 +9,6 @@ struct BackgroundState {
   var sweepSlot = 0
   var sweepStartedAt: UnixMilliseconds = 0
   var isSweeping = false
-  var reclaimSlot = 0
-  var shrinkSlot = 0
 }
 
 extension Store {
@@ -24,7 +22,7 @@ extension Store {
     // Busy loops have many turns a millisecond.
     if state.pointee.lastRun == now { return state.pointee.hadMore }
     state.pointee.lastRun = now
-    ci_store_i64(clock, now)
+    atomicStore(clock, now)
     state.pointee.hadMore = work(state, loop, worker, now, budgetNanoseconds)
     return state.pointee.hadMore
   }
@@ -41,7 +39,7 @@ extension Store {
       state.pointee.sweepSlot = 0
     }
     if state.pointee.isSweeping { more = sweep(loop, state, now, deadline, as: worker) }
-    if !resizes.isEmpty { more = advanceResizes(as: worker) || more }
+    if atomicLoad(resizeCount) != 0 { more = advanceResizes(as: worker) || more }
     if reclaimFlushed(slots: 256, as: worker) { more = true }
     if ledger.usedBytes > ledger.limitBytes - pool.pageBytes, shouldCompact { _ = compact(moves: 64, as: worker) }
     ledger.notePeak()
@@ -62,21 +60,21 @@ extension Store {
         continue
       }
       let isFirst = slot % Self.slotsPerStripe == 0
-      if isFirst, !ExpiryTick.isDue(ci_load_u32(expiryHints + stripe), current) {
+      if isFirst, !ExpiryTick.isDue(atomicLoad(expiryHints + stripe), current) {
         shrinkOne(stripe, as: worker)
         state.pointee.sweepSlot += Self.slotsPerStripe
         continue
       }
       let taken = lock(stripe: stripe, as: worker)
       // Entries of the slots not yet passed may bring the hint forward again as they are written.
-      if isFirst { ci_store_u32(expiryHints + stripe, 0) }
+      if isFirst { atomicStore(expiryHints + stripe, 0) }
       let earliest = expire(UInt16(slot), now, current, as: worker)
       if earliest != 0 {
         let hint = expiryHints[stripe]
-        if hint == 0 || ExpiryTick.isBefore(earliest, hint) { ci_store_u32(expiryHints + stripe, earliest) }
+        if hint == 0 || ExpiryTick.isBefore(earliest, hint) { atomicStore(expiryHints + stripe, earliest) }
       }
       shrinkIfSparse(UInt16(slot), as: worker)
-      if taken { ci_unlock(lockWord(stripe)) }
+      if taken { atomicUnlock(lockWord(stripe)) }
       state.pointee.sweepSlot += 1
       sinceClock += 1
       if sinceClock == 4 {
@@ -92,11 +90,16 @@ extension Store {
   private func shrinkOne(_ stripe: Int, as worker: Worker) {
     let slot = stripe * Self.slotsPerStripe
     for index in slot..<slot + Self.slotsPerStripe {
-      let table = slots[index]
-      guard table.buckets != emptyBucket, table.count < TableSize.growAt(Int(table.bucketCount)) / 3 else { continue }
+      // Without the lock, as a hint.
+      let table = slots + index
+      let count = Int(atomicLoad(&table.pointee.countAndFlag) & ~SlotTable.resizingFlag)
+      let bucketCount = Int(atomicLoad(&table.pointee.bucketCount))
+      guard atomicLoad(&table.pointee.buckets) != emptyBucket, count < TableSize.growAt(bucketCount) / 3 else {
+        continue
+      }
       let taken = lock(stripe: stripe, as: worker)
       shrinkIfSparse(UInt16(index), as: worker)
-      if taken { ci_unlock(lockWord(stripe)) }
+      if taken { atomicUnlock(lockWord(stripe)) }
     }
   }
 
@@ -108,7 +111,7 @@ extension Store {
     let stripe = Self.stripe(of: slot)
     let taken = lock(stripe: stripe, as: worker)
     advanceResize(slot, buckets: 64, as: worker)
-    if taken { ci_unlock(lockWord(stripe)) }
+    if taken { atomicUnlock(lockWord(stripe)) }
     return true
   }
 
@@ -179,9 +182,9 @@ extension Store {
       if (item.flags ^ namespaces[Int(namespace)].epoch) & Item.Flag.epoch != 0 { continue }
       if item.expiresAt <= now {
         let place = Place(bucket: bucket, index: index, item: item)
-        if ci_load_u32(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
+        if atomicLoad(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
         take(place, hash: hash(of: item), slot: slot, as: worker)
-        _ = ci_add_i64(&namespaces[Int(namespace)].expirations, 1)
+        atomicAdd(&namespaces[Int(namespace)].expirations, 1)
       } else {
         let tick = ExpiryTick.of(item.expiresAt, now: now)
         if earliest == 0 || ExpiryTick.isBefore(tick, earliest) { earliest = tick }

@@ -71,9 +71,9 @@ extension Store {
     let hash = hash(of: item)
     let slot = CRC16.ofKey(item.keyBase, item.keyCount, crcTables) & 0x3FFF
     let word = lockWord(Self.stripe(of: slot))
-    let isOurs = ci_load_u32(word) == worker
-    guard isOurs || ci_try_lock(word, worker) != 0 else { return }
-    defer { if !isOurs { ci_unlock(word) } }
+    let isOurs = atomicLoad(word) == worker
+    guard isOurs || atomicTryLock(word, worker) else { return }
+    defer { if !isOurs { atomicUnlock(word) } }
     guard item.isPublished, let place = locate(handle: handle, hash: hash, slot: slot) else { return }
     let namespace = item.namespace
     let isFlushed = (item.flags ^ namespaces[Int(namespace)].epoch) & Item.Flag.epoch != 0
@@ -85,10 +85,10 @@ extension Store {
         spans.free(item.external, item.externalBytes, as: worker)
       }
       heap.freeLocked(handle, as: worker)
-      _ = ci_add_i64(&namespaces[Int(namespace)].dying, -1)
+      atomicAdd(&namespaces[Int(namespace)].dying, -1)
       return
     }
-    guard let lanes = namespaces[Int(namespace)].lanes else { return }
+    guard let lanes = published(namespaces + Int(namespace)) else { return }
     let lane = lanes + Int(UInt32(slot) & namespaces[Int(namespace)].laneMask)
     guard SpinLock.tryLock(&lane.pointee.lockWord, as: worker) else { return }
     defer { SpinLock.unlock(&lane.pointee.lockWord) }

@@ -73,17 +73,18 @@ extension Store {
       to: Resize(slot: slot, oldBuckets: old, oldBucketCount: oldCount, moved: 0, released: 0))
     SpinLock.lock(resizeLock, as: worker)
     resizes.append(resize)
+    atomicStore(resizeCount, UInt32(resizes.count))
     SpinLock.unlock(resizeLock)
     setTable(slot, fresh, UInt32(bucketCount))
-    table.pointee.countAndFlag |= SlotTable.resizingFlag
+    atomicStore(&table.pointee.countAndFlag, table.pointee.countAndFlag | SlotTable.resizingFlag)
   }
 
   /// Both words change for readers that look ahead of the lock too: whichever pair they see, what they compute lies
   /// in mapped memory.
   private func setTable(_ slot: UInt16, _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32) {
     let table = slots + Int(slot)
-    table.pointee.buckets = buckets
-    table.pointee.bucketCount = bucketCount
+    atomicPublish(&table.pointee.buckets, buckets)
+    atomicStore(&table.pointee.bucketCount, bucketCount)
   }
 
   /// The resize under way in this slot. Under the stripe's lock, which keeps it alive.
@@ -112,9 +113,10 @@ extension Store {
       }
       return
     }
-    table.pointee.countAndFlag &= ~SlotTable.resizingFlag
+    atomicStore(&table.pointee.countAndFlag, table.pointee.countAndFlag & ~SlotTable.resizingFlag)
     SpinLock.lock(resizeLock, as: worker)
     resizes.removeAll { $0 == resize }
+    atomicStore(resizeCount, UInt32(resizes.count))
     SpinLock.unlock(resizeLock)
     freeTable(old, total, as: worker)
     resize.deallocate()

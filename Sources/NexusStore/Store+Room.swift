@@ -27,16 +27,16 @@ extension Store {
     -> WriteOutcome
   {
     let state = namespaces + Int(namespace)
-    ci_store_i64(clock, now)
+    atomicStore(clock, now)
     if state.pointee.limitEntries > 0 {
-      while ci_load_i64(&state.pointee.entries) >= state.pointee.limitEntries {
+      while atomicLoad(&state.pointee.entries) >= state.pointee.limitEntries {
         guard evictOne(from: namespace, as: worker) else { return .outOfMemory }
       }
     }
     if state.pointee.limitBytes > 0 {
       let need = Int64(Self.entryBytes(byteCount))
       guard need <= state.pointee.limitBytes else { return .outOfMemory }
-      while ci_load_i64(&state.pointee.bytes) + need > state.pointee.limitBytes {
+      while atomicLoad(&state.pointee.bytes) + need > state.pointee.limitBytes {
         guard evictOne(from: namespace, as: worker) else { return .outOfMemory }
       }
     }
@@ -94,8 +94,8 @@ extension Store {
     var bestBytes: Int64 = 0
     for number in configuredNumbers {
       let state = namespaces + number
-      guard state.pointee.eviction != .none, ci_load_i64(&state.pointee.entries) > 0 else { continue }
-      let bytes = ci_load_i64(&state.pointee.bytes)
+      guard state.pointee.eviction != .none, atomicLoad(&state.pointee.entries) > 0 else { continue }
+      let bytes = atomicLoad(&state.pointee.bytes)
       if best < 0 || bytes > bestBytes {
         best = number
         bestBytes = bytes
@@ -111,13 +111,12 @@ extension Store {
   /// One entry leaves the namespace; false where its policy has none to give.
   func evictOne(from namespace: NamespaceNumber, as worker: Worker) -> Bool {
     let state = namespaces + Int(namespace)
-    guard let lanes = state.pointee.lanes, state.pointee.eviction != .none else { return false }
+    guard let lanes = published(state), state.pointee.eviction != .none else { return false }
     let mask = Int(state.pointee.laneMask)
-    state.pointee.laneCursor &+= 1
-    var index = Int(state.pointee.laneCursor) & mask
+    var index = Int(atomicAdd(&state.pointee.laneCursor, 1)) & mask
     // Of two lanes the fuller: they stay of one size however keys fall.
     let other = (index &* 25 &+ 7) & mask
-    if lanes[other].bytes > lanes[index].bytes { index = other }
+    if atomicLoad(&lanes[other].bytes) > atomicLoad(&lanes[index].bytes) { index = other }
     for attempt in 0...mask {
       let at = (index + attempt) & mask
       guard evict(from: lanes + at, namespace, as: worker) else { continue }
@@ -142,20 +141,20 @@ extension Store {
       let hash = hash(of: item)
       let slot = CRC16.ofKey(item.keyBase, item.keyCount, crcTables) & 0x3FFF
       let word = lockWord(Self.stripe(of: slot))
-      let isOurs = ci_load_u32(word) == worker
-      if isOurs || ci_try_lock(word, worker) != 0 {
+      let isOurs = atomicLoad(word) == worker
+      if isOurs || atomicTryLock(word, worker) {
         let bytes = bytes(of: item, handle: handle)
-        lane.pointee.bytes &-= bytes
+        atomicStore(&lane.pointee.bytes, lane.pointee.bytes &- Int64(bytes))
         lane.pointee.policy.evicted(handle, hash: hash, bytes: bytes, links)
         account(lane)
         SpinLock.unlock(&lane.pointee.lockWord)
         account(left: item, bytes: bytes, in: namespace)
-        _ = ci_add_i64(&namespaces[Int(namespace)].evictions, 1)
+        atomicAdd(&namespaces[Int(namespace)].evictions, 1)
         if let place = locate(handle: handle, hash: hash, slot: slot) {
-          if ci_load_u32(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
+          if atomicLoad(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
           discard(place, hash: hash, slot: slot, as: worker)
         }
-        if !isOurs { ci_unlock(word) }
+        if !isOurs { atomicUnlock(word) }
         return true
       }
       lane.pointee.policy.spared(handle, links)

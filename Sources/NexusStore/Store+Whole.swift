@@ -5,26 +5,26 @@ import NexusModel
 
 extension Store {
   /// Numbers of the namespaces that there are.
-  var configuredNumbers: Range<Int> { 0..<Int(ci_load_u32(namespaceCount)) }
+  var configuredNumbers: Range<Int> { 0..<Int(atomicLoad(namespaceCount)) }
 
   /// At once empty for every reader; the memory returns in the background.
   public func flush(_ namespace: NamespaceNumber, as worker: Worker) {
     let state = namespaces + Int(namespace)
     // One bit tells flushed entries from new ones: an earlier flush must be done with.
-    while ci_load_i64(&state.pointee.dying) > 0 { _ = reclaimFlushed(slots: Slot.count, as: worker) }
+    while atomicLoad(&state.pointee.dying) > 0 { _ = reclaimFlushed(slots: Slot.count, as: worker) }
     let held = lockEverything(as: worker)
     defer { unlock(held) }
     state.pointee.epoch ^= Item.Flag.epoch
-    _ = ci_add_i64(&state.pointee.dying, state.pointee.entries)
-    ci_store_i64(&state.pointee.entries, 0)
-    ci_store_i64(&state.pointee.bytes, 0)
-    ci_store_i64(&state.pointee.expiring, 0)
-    guard let lanes = state.pointee.lanes else { return }
+    atomicAdd(&state.pointee.dying, state.pointee.entries)
+    atomicStore(&state.pointee.entries, 0)
+    atomicStore(&state.pointee.bytes, 0)
+    atomicStore(&state.pointee.expiring, 0)
+    guard let lanes = published(state) else { return }
     for index in 0...Int(state.pointee.laneMask) {
       SpinLock.lock(&lanes[index].lockWord, as: worker)
       lanes[index].policy.forgetAll()
       account(lanes + index)
-      lanes[index].bytes = 0
+      atomicStore(&lanes[index].bytes, 0)
       SpinLock.unlock(&lanes[index].lockWord)
     }
   }
@@ -32,15 +32,13 @@ extension Store {
   /// Frees flushed entries in the next slots. False where nothing is flushed.
   @discardableResult
   func reclaimFlushed(slots count: Int, as worker: Worker) -> Bool {
-    guard configuredNumbers.contains(where: { ci_load_i64(&namespaces[$0].dying) > 0 }) else { return false }
-    let state = background + heaps.count
+    guard configuredNumbers.contains(where: { atomicLoad(&namespaces[$0].dying) > 0 }) else { return false }
     for _ in 0..<count {
-      let slot = state.pointee.reclaimSlot & (Slot.count - 1)
-      state.pointee.reclaimSlot = slot + 1
+      let slot = Int(atomicAdd(reclaimCursor, 1)) & (Slot.count - 1)
       let stripe = Self.stripe(of: UInt16(slot))
       let taken = lock(stripe: stripe, as: worker)
       reclaim(UInt16(slot), as: worker)
-      if taken { ci_unlock(lockWord(stripe)) }
+      if taken { atomicUnlock(lockWord(stripe)) }
     }
     return true
   }
@@ -56,16 +54,16 @@ extension Store {
         let namespace = Int(item.namespace)
         guard (item.flags ^ namespaces[namespace].epoch) & Item.Flag.epoch != 0 else { continue }
         discard(Place(bucket: bucket, index: at, item: item), hash: hash(of: item), slot: slot, as: worker)
-        _ = ci_add_i64(&namespaces[namespace].dying, -1)
+        atomicAdd(&namespaces[namespace].dying, -1)
       }
     }
     shrinkIfSparse(slot, as: worker)
   }
 
-  public func count(in namespace: NamespaceNumber) -> Int { Int(ci_load_i64(&namespaces[Int(namespace)].entries)) }
+  public func count(in namespace: NamespaceNumber) -> Int { Int(atomicLoad(&namespaces[Int(namespace)].entries)) }
 
   public func countWithExpiry(in namespace: NamespaceNumber) -> Int {
-    Int(ci_load_i64(&namespaces[Int(namespace)].expiring))
+    Int(atomicLoad(&namespaces[Int(namespace)].expiring))
   }
 
   // MARK: Scanning
@@ -99,7 +97,7 @@ extension Store {
         }
         looked += Bucket.places
       }
-      if taken { ci_unlock(lockWord(stripe)) }
+      if taken { atomicUnlock(lockWord(stripe)) }
       if from > UInt64(UInt32.max) {
         slot += 1
         from = 0
@@ -160,7 +158,7 @@ extension Store {
     slot: UInt16, in namespace: NamespaceNumber, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void
   ) {
     let taken = lock(stripe: Self.stripe(of: slot), as: worker)
-    defer { if taken { ci_unlock(lockWord(Self.stripe(of: slot))) } }
+    defer { if taken { atomicUnlock(lockWord(Self.stripe(of: slot))) } }
     if slots[Int(slot)].buckets == emptyBucket { return }
     var from: UInt64 = 0
     while from <= UInt64(UInt32.max) { from = visitBucket(slot, from, namespace, now, visit) }
@@ -199,15 +197,15 @@ extension Store {
   public func statistics(of namespace: NamespaceNumber) -> NamespaceStatistics {
     let state = namespaces + Int(namespace)
     return NamespaceStatistics(
-      entries: Int(ci_load_i64(&state.pointee.entries)), bytes: Int(ci_load_i64(&state.pointee.bytes)),
-      evictions: Int(ci_load_i64(&state.pointee.evictions)),
-      expirations: Int(ci_load_i64(&state.pointee.expirations)))
+      entries: Int(atomicLoad(&state.pointee.entries)), bytes: Int(atomicLoad(&state.pointee.bytes)),
+      evictions: Int(atomicLoad(&state.pointee.evictions)),
+      expirations: Int(atomicLoad(&state.pointee.expirations)))
   }
 
   public func resetStatistics() {
     for number in configuredNumbers {
-      ci_store_i64(&namespaces[number].evictions, 0)
-      ci_store_i64(&namespaces[number].expirations, 0)
+      atomicStore(&namespaces[number].evictions, 0)
+      atomicStore(&namespaces[number].expirations, 0)
     }
     ledger.resetPeak()
   }

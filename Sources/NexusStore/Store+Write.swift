@@ -164,10 +164,10 @@ extension Store {
   }
 
   func noteExpiry(_ bucket: Bucket, _ moment: UnixMilliseconds, _ slot: UInt16) {
-    let tick = ExpiryTick.of(moment, now: ci_load_i64(clock))
+    let tick = ExpiryTick.of(moment, now: atomicLoad(clock))
     bucket.noteExpiry(tick)
     let hint = expiryHints + Self.stripe(of: slot)
-    if hint.pointee == 0 || ExpiryTick.isBefore(tick, hint.pointee) { ci_store_u32(hint, tick) }
+    if hint.pointee == 0 || ExpiryTick.isBefore(tick, hint.pointee) { atomicStore(hint, tick) }
   }
 }
 

@@ -55,10 +55,14 @@ public final class Store: @unchecked Sendable {
   var namespaceSettings: [NamespaceSettings] = []
   let namespaceCount: UnsafeMutablePointer<UInt32>
   let namespacesLock: UnsafeMutablePointer<UInt32>
+  /// Tables being replaced in steps. Under `resizeLock`; how many there are may be read without.
   var resizes: [UnsafeMutablePointer<Resize>] = []
+  let resizeCount: UnsafeMutablePointer<UInt32>
   let resizeLock: UnsafeMutablePointer<UInt32>
   /// The last moment that a caller told: good enough to choose an expiry's tick.
   let clock: UnsafeMutablePointer<Int64>
+  /// Where returning flushed memory stands; all loops share the work.
+  let reclaimCursor: UnsafeMutablePointer<Int64>
   let background: UnsafeMutablePointer<BackgroundState>
   let compaction: UnsafeMutablePointer<CompactionState>
 
@@ -103,7 +107,9 @@ public final class Store: @unchecked Sendable {
     namespacesLock = raw(16, 0)
     namespaceCount = raw(16, 0)
     resizeLock = raw(16, 0)
+    resizeCount = raw(16, 0)
     clock = raw(8, 0)
+    reclaimCursor = raw(8, 0)
     background = raw(heaps.count + 1, BackgroundState())
     compaction = raw(1, CompactionState())
     let namespaceBytes = Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride
@@ -140,18 +146,22 @@ public final class Store: @unchecked Sendable {
 
   /// Asks the processor for the key's bucket, ahead of its use. Needs no lock.
   @inlinable @inline(__always) public func prefetchBucket(_ key: Key) {
-    let table = slots + Int(key.slot)
     ci_prefetch_write(lockWord(Self.stripe(of: key.slot)))
-    ci_prefetch_read(table.pointee.buckets + HashParts.bucket(key.hash, of: table.pointee.bucketCount) &* 64)
+    ci_prefetch_read(homeBucket(key))
   }
 
   /// Asks for the entry itself, once its bucket has come. Needs no lock.
   @inlinable @inline(__always) public func prefetchEntry(_ key: Key) {
-    let table = slots + Int(key.slot)
-    let bucket = table.pointee.buckets + HashParts.bucket(key.hash, of: table.pointee.bucketCount) &* 64
     ci_prefetch_entry(
-      bucket, HashParts.tag(key.hash), UnsafePointer(arena.assumingMemoryBound(to: CChar.self)),
+      homeBucket(key), HashParts.tag(key.hash), UnsafePointer(arena.assumingMemoryBound(to: CChar.self)),
       UInt32(truncatingIfNeeded: unitShift))
+  }
+
+  /// The key's home as it looks without the lock: perhaps of a table that is being replaced, always mapped memory.
+  @inlinable @inline(__always) func homeBucket(_ key: Key) -> UnsafeMutableRawPointer {
+    let table = slots + Int(key.slot)
+    let buckets = atomicLoad(&table.pointee.buckets)
+    return buckets + HashParts.bucket(key.hash, of: atomicLoad(&table.pointee.bucketCount)) &* 64
   }
 
   // MARK: Locks
@@ -168,19 +178,19 @@ public final class Store: @unchecked Sendable {
 
   @inlinable @inline(__always) func lock(stripe: Int, as worker: Worker) -> Bool {
     let word = lockWord(stripe)
-    if ci_try_lock(word, worker) != 0 { return true }
+    if atomicTryLock(word, worker) { return true }
     return lockSlowly(word, as: worker)
   }
 
   @usableFromInline @inline(never)
   func lockSlowly(_ word: UnsafeMutablePointer<UInt32>, as worker: Worker) -> Bool {
-    if ci_load_u32(word) == worker { return false }
+    if atomicLoad(word) == worker { return false }
     SpinLock.lockSlowly(word, as: worker)
     return true
   }
 
   @inlinable @inline(__always) public func unlock(_ key: Key, _ taken: Bool) {
-    if taken { ci_unlock(lockWord(Self.stripe(of: key.slot))) }
+    if taken { atomicUnlock(lockWord(Self.stripe(of: key.slot))) }
   }
 
   /// The stripes that a multi-key command or a transaction locked: a bit each.
@@ -220,7 +230,7 @@ public final class Store: @unchecked Sendable {
     for word in 0..<16 {
       var bits = set.words[word]
       while bits != 0 {
-        ci_unlock(lockWord((word << 6) + bits.trailingZeroBitCount))
+        atomicUnlock(lockWord((word << 6) + bits.trailingZeroBitCount))
         bits &= bits - 1
       }
     }

@@ -28,6 +28,11 @@ struct Plain {
     store = try Store(configuration)
   }
 
+  init(_ store: Store, as worker: Worker) {
+    self.store = store
+    self.worker = worker
+  }
+
   func with<Result>(_ name: [UInt8], _ namespace: NamespaceNumber = 0, _ body: (Key) -> Result) -> Result {
     name.withUnsafeBytes { bytes in
       let key = store.key(bytes, in: namespace)

@@ -30,33 +30,6 @@ static inline void ci_spin_hint(void) {
 #endif
 }
 
-// Atomic operations on raw memory: the store's entries and locks are not Swift objects.
-static inline uint8_t ci_fetch_add_u8(uint8_t *p, uint8_t n) { return __atomic_fetch_add(p, n, __ATOMIC_RELAXED); }
-static inline uint8_t ci_load_u8(const uint8_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-static inline int ci_swap_if_u8(uint8_t *p, uint8_t expected, uint8_t desired) {
-  return __atomic_compare_exchange_n(p, &expected, desired, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-}
-static inline uint8_t ci_load_acquire_u8(const uint8_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline void ci_store_release_u8(uint8_t *p, uint8_t n) { __atomic_store_n(p, n, __ATOMIC_RELEASE); }
-static inline uint16_t ci_load_u16(const uint16_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-static inline void ci_store_u16(uint16_t *p, uint16_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
-static inline uint32_t ci_load_u32(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-static inline void ci_store_u32(uint32_t *p, uint32_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
-static inline uint64_t ci_load_u64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-static inline void ci_store_u64(uint64_t *p, uint64_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
-static inline int64_t ci_load_i64(const int64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-static inline void ci_store_i64(int64_t *p, int64_t n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
-static inline int64_t ci_add_i64(int64_t *p, int64_t n) { return __atomic_add_fetch(p, n, __ATOMIC_RELAXED); }
-static inline void *ci_load_pointer(void *const *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
-static inline void ci_store_pointer(void **p, void *value) { __atomic_store_n(p, value, __ATOMIC_RELAXED); }
-
-/// Takes the lock at p for holder if it is free.
-static inline int ci_try_lock(uint32_t *p, uint32_t holder) {
-  uint32_t expected = 0;
-  return __atomic_compare_exchange_n(p, &expected, holder, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-static inline void ci_unlock(uint32_t *p) { __atomic_store_n(p, 0u, __ATOMIC_RELEASE); }
-
 // A look ahead of the lock: what it reads may be stale or torn, and only ever becomes a prefetch address.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
