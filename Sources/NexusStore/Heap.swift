@@ -140,11 +140,9 @@ final class Heap: @unchecked Sendable {
       return
     }
     count(classIndex, 1)
-    if page.pointee.freeCount == 1 {
-      link(index, classIndex)
-    } else if Int(page.pointee.freeCount) == chunksPerPage(classIndex), page.pointee.next != 0 || page.pointee.prev != 0
-    {
-      // Empty, and not the class's only page with room: let another class have it.
+    if page.pointee.freeCount == 1 { link(index, classIndex) }
+    if Int(page.pointee.freeCount) == chunksPerPage(classIndex) {
+      // Empty: let another class have it.
       unlink(index, classIndex)
       count(classIndex, -chunksPerPage(classIndex))
       pool.give(index, as: worker)

@@ -49,7 +49,8 @@ final class PagePool: @unchecked Sendable {
     var shift = 2
     while limitBytes + limitBytes / 64 + (64 << 20) > 4 << (30 + shift) { shift += 1 }
     unitShift = shift
-    pageShift = limitBytes < 1 << 30 ? 16 : 18
+    // Every size in use keeps a page or two partly filled: pages are small where memory is.
+    pageShift = limitBytes < 256 << 20 ? 14 : limitBytes < 4 << 30 ? 16 : 18
     reservedBytes = 4 << (30 + shift)
     pageCount = reservedBytes >> pageShift
     descriptorBytes = pageCount * MemoryLayout<Page>.stride

@@ -15,7 +15,7 @@ struct SizeClasses {
   /// `unitBytes`: what handles count in; every chunk is a multiple of it.
   init(pageBytes: Int, unitBytes: Int) {
     self.pageBytes = pageBytes
-    inlineBytesMax = pageBytes / 8
+    inlineBytesMax = max(pageBytes / 8, 4096)
     var sizes: [Int] = []
     func add(_ size: Int) {
       let rounded = (size + unitBytes - 1) / unitBytes * unitBytes
@@ -25,9 +25,10 @@ struct SizeClasses {
     for size in stride(from: 264, through: 512, by: 8) { add(size) }
     for size in stride(from: 528, through: 1024, by: 16) { add(size) }
     var chunks = pageBytes / 1024
-    while chunks > 8 {
+    let fewest = pageBytes / inlineBytesMax
+    while chunks > fewest {
       let atLeast = sizes.last! + sizes.last! / 16
-      chunks = min(chunks - 1, max(8, pageBytes / atLeast))
+      chunks = min(chunks - 1, max(fewest, pageBytes / atLeast))
       add(pageBytes / chunks / 64 * 64)
     }
     entryClassCount = sizes.count
@@ -45,7 +46,7 @@ struct SizeClasses {
   private static func tableBuckets(pageBytes: Int) -> [Int] {
     var counts: [Int] = []
     var count = 1
-    while count * 64 <= pageBytes / 8 {
+    while count * 64 <= max(pageBytes / 8, 4096) {
       counts.append(count)
       count = TableSize.after(count)
     }

@@ -18,7 +18,7 @@ extension Store {
   /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables, for about the given time.
   /// True if there is more to do soon. Each loop cares for its own share of the stripes.
   public func maintain(loop: Int, as worker: Worker, now: UnixMilliseconds, budgetNanoseconds: Int) -> Bool {
-    let state = background + min(loop, heaps.count)
+    let state = background + loop
     // Busy loops have many turns a millisecond.
     if state.pointee.lastRun == now { return state.pointee.hadMore }
     state.pointee.lastRun = now

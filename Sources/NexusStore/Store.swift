@@ -92,7 +92,9 @@ public final class Store: @unchecked Sendable {
       arena: arena, unitShift: unitShift, pool: pool.pages, classBytes: classBytes, pageShift: pool.pageShift)
     emptyBucket = arena  // Page 0 is never handed out.
     let (pool, classes) = (self.pool, self.classes)
-    heaps = (0..<min(max(configuration.loops, 1), 16)).map { Heap(number: UInt8($0), pool: pool, classes: classes) }
+    // So are heaps few: each has its own partly filled pages.
+    let heapCount = min(max(configuration.loops, 1), 16, max(1, configuration.maxMemoryBytes >> 26))
+    heaps = (0..<heapCount).map { Heap(number: UInt8($0), pool: pool, classes: classes) }
 
     func raw<Element>(_ count: Int, _ element: Element) -> UnsafeMutablePointer<Element> {
       let memory = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<Element>.stride, alignment: 64)
@@ -110,7 +112,7 @@ public final class Store: @unchecked Sendable {
     resizeCount = raw(16, 0)
     clock = raw(8, 0)
     reclaimCursor = raw(8, 0)
-    background = raw(heaps.count + 1, BackgroundState())
+    background = raw(max(configuration.loops, 1), BackgroundState())
     compaction = raw(1, CompactionState())
     let namespaceBytes = Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride
     guard let states = reserveAddresses(namespaceBytes) else { throw .cannotReserve(bytes: namespaceBytes) }
