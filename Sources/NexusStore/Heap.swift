@@ -184,8 +184,36 @@ extension Heap {
       pool.give(emptiest, as: worker)
       return 0
     }
-    page.pointee.isEvacuating = true
+    setEvacuating(page, true)
     return emptiest
+  }
+
+  private func setEvacuating(_ page: UnsafeMutablePointer<Page>, _ evacuating: Bool) {
+    let word = UnsafeMutablePointer(&page.pointee.evacuating)
+    evacuating ? atomicStoreReleasing(word, 1) : atomicStoreReleasing(word, 0)
+  }
+
+  /// Tables grow and shrink from class to class and leave sparse pages behind. Marks the sparse ones, as long as what
+  /// lives in them fits into the others; the tables move when the background passes their slots.
+  func beginTableEvacuation(as worker: Worker) {
+    lock(as: worker)
+    defer { unlock() }
+    for classIndex in classes.entryClassCount..<classes.bytes.count {
+      let perPage = chunksPerPage(classIndex)
+      var index = partial[classIndex]
+      while index != 0 {
+        let page = pool.pages + Int(index)
+        let next = page.pointee.next
+        let free = Int(page.pointee.freeCount)
+        let live = perPage - free
+        if free * 3 > perPage, freeChunks[classIndex] - free >= live + perPage / 4 {
+          unlink(index, classIndex)
+          count(classIndex, -free)
+          setEvacuating(page, true)
+        }
+        index = next
+      }
+    }
   }
 
   /// The live chunks of a page being emptied, from chunk `start` on, until `visit` answers false. Under the lock.
@@ -207,7 +235,7 @@ extension Heap {
   func abandonEvacuationLocked(_ index: UInt32) {
     let page = pool.pages + Int(index)
     let classIndex = Int(page.pointee.classIndex)
-    page.pointee.isEvacuating = false
+    setEvacuating(page, false)
     if page.pointee.freeCount > 0 {
       link(index, classIndex)
       count(classIndex, Int(page.pointee.freeCount))

@@ -3,8 +3,8 @@ import NexusModel
 
 /// What the store knows of one namespace. Lies in raw memory, one per number.
 ///
-/// Invariant: counters are atomic. `laneBase` is set once, before the first entry. Settings and `epoch` change only while
-/// every stripe is locked, so that whoever holds a stripe reads them as they are.
+/// Invariant: counters are atomic. `laneBase` is set once, before the first entry. Settings and `epoch` change only
+/// while every stripe is locked, so that whoever holds a stripe reads them as they are.
 @usableFromInline struct NamespaceState {
   /// A hit whose hash has none of these bits is told to the lane (all of them for LRU, a sample for the tuners).
   @usableFromInline var touchMask: UInt64 = .max

@@ -6,8 +6,9 @@ import Glibc
 struct Page {
   var classIndex: UInt16 = 0
   var heap: UInt8 = 0
-  /// Being emptied: takes no new chunks.
-  var isEvacuating = false
+  /// Not 0: being emptied, takes no new chunks. Atomic.
+  var evacuating: UInt8 = 0
+  var isEvacuating: Bool { evacuating != 0 }
   /// Chunks that can still be given out, carved or not.
   var freeCount: UInt16 = 0
   /// Chunks that have ever been given out: the rest of the page is untouched.

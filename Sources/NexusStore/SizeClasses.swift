@@ -77,6 +77,22 @@ enum TableSize {
     return (mantissas.first { $0 * scale > buckets } ?? 8) * scale
   }
 
-  /// Entries at which a table of this many buckets grows: 27/32 of its 12 places a bucket.
-  @inline(__always) static func growAt(_ buckets: Int) -> Int { buckets &* 12 &* 27 / 32 }
+  /// The next smaller one.
+  static func before(_ buckets: Int) -> Int {
+    var smaller = 1
+    while after(smaller) < buckets { smaller = after(smaller) }
+    return smaller
+  }
+
+  /// Entries at which a table of this many buckets grows: 15/16 of its 12 places a bucket.
+  @inline(__always) static func growAt(_ buckets: Int) -> Int { buckets &* 12 &* 15 / 16 }
+
+  /// So few entries that the next smaller table has room for them and some more. A slot's count goes up and down as
+  /// entries come and go: without a way back every table would stay at the size of its fullest moment.
+  static func isSparse(_ count: Int, _ buckets: Int) -> Bool {
+    guard buckets > 1 else { return false }
+    // Large tables cost more to move: they wait for longer.
+    if buckets > 128 { return count < growAt(buckets) / 3 }
+    return count + count / 16 + 1 <= growAt(before(buckets))
+  }
 }

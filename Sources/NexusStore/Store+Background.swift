@@ -14,6 +14,9 @@ struct BackgroundState {
 extension Store {
   /// How often each loop passes over its stripes: expired memory is back after at most two of these.
   static var sweepEveryMilliseconds: Int64 { 400 }
+  /// At the ceiling tables follow their slots more closely: what they do not use holds entries.
+  static var sweepEveryMillisecondsWhenFull: Int64 { 100 }
+  private var isNearCeiling: Bool { ledger.usedBytes > ledger.limitBytes - 4 * pool.pageBytes }
 
   /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables, for about the given time.
   /// True if there is more to do soon. Each loop cares for its own share of the stripes.
@@ -33,10 +36,12 @@ extension Store {
   ) -> Bool {
     let deadline = monotonicNanoseconds() + UInt64(budgetNanoseconds)
     var more = false
-    if !state.pointee.isSweeping, now - state.pointee.sweepStartedAt >= Self.sweepEveryMilliseconds {
+    let interval = isNearCeiling ? Self.sweepEveryMillisecondsWhenFull : Self.sweepEveryMilliseconds
+    if !state.pointee.isSweeping, now - state.pointee.sweepStartedAt >= interval {
       state.pointee.isSweeping = true
       state.pointee.sweepStartedAt = now
       state.pointee.sweepSlot = 0
+      if loop == 0 { for heap in heaps { heap.beginTableEvacuation(as: worker) } }
     }
     if state.pointee.isSweeping { more = sweep(loop, state, now, deadline, as: worker) }
     if atomicLoad(resizeCount) != 0 { more = advanceResizes(as: worker) || more }
@@ -74,6 +79,7 @@ extension Store {
         if hint == 0 || ExpiryTick.isBefore(earliest, hint) { atomicStore(expiryHints + stripe, earliest) }
       }
       shrinkIfSparse(UInt16(slot), as: worker)
+      leaveEvacuatedPage(UInt16(slot), as: worker)
       if taken { atomicUnlock(lockWord(stripe)) }
       state.pointee.sweepSlot += 1
       sinceClock += 1
@@ -94,11 +100,12 @@ extension Store {
       let table = slots + index
       let count = Int(atomicLoad(&table.pointee.countAndFlag) & ~SlotTable.resizingFlag)
       let bucketCount = Int(atomicLoad(&table.pointee.bucketCount))
-      guard atomicLoad(&table.pointee.buckets) != emptyBucket, count < TableSize.growAt(bucketCount) / 3 else {
-        continue
-      }
+      let buckets = atomicLoad(&table.pointee.buckets)
+      let isSparse = count == 0 || TableSize.isSparse(count, bucketCount)
+      guard buckets != emptyBucket, isSparse || isInEvacuatedPage(buckets, bucketCount) else { continue }
       let taken = lock(stripe: stripe, as: worker)
       shrinkIfSparse(UInt16(index), as: worker)
+      leaveEvacuatedPage(UInt16(index), as: worker)
       if taken { atomicUnlock(lockWord(stripe)) }
     }
   }

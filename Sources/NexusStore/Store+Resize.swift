@@ -50,10 +50,31 @@ extension Store {
       freeTable(old, bucketCount, as: worker)
       return
     }
-    guard table.pointee.count < TableSize.growAt(bucketCount) / 3 else { return }
+    guard TableSize.isSparse(table.pointee.count, bucketCount) else { return }
     var smaller = 1
-    while TableSize.growAt(smaller) < table.pointee.count * 5 / 4 + 1 { smaller = TableSize.after(smaller) }
+    while TableSize.growAt(smaller) < table.pointee.count + table.pointee.count / 16 + 1 {
+      smaller = TableSize.after(smaller)
+    }
     if smaller < bucketCount { resize(slot, to: smaller, as: worker) }
+  }
+
+  /// A table in a page that is being emptied moves to another. From the background.
+  func leaveEvacuatedPage(_ slot: UInt16, as worker: Worker) {
+    let table = slots + Int(slot)
+    let bucketCount = Int(table.pointee.bucketCount)
+    guard isInEvacuatedPage(table.pointee.buckets, bucketCount), !table.pointee.isResizing else { return }
+    let old = table.pointee.buckets
+    let fresh = allocateTable(bucketCount, as: worker)
+    memcpy(fresh, old, bucketCount * Bucket.byteCount)
+    setTable(slot, fresh, UInt32(bucketCount))
+    freeTable(old, bucketCount, as: worker)
+  }
+
+  /// Without a lock, as a hint.
+  func isInEvacuatedPage(_ buckets: UnsafeMutableRawPointer, _ bucketCount: Int) -> Bool {
+    guard buckets != emptyBucket, bucketCount * Bucket.byteCount <= classes.inlineBytesMax else { return false }
+    let page = pool.pages + ((buckets - arena) >> pool.pageShift)
+    return atomicLoad(&page.pointee.evacuating) != 0
   }
 
   func resize(_ slot: UInt16, to bucketCount: Int, as worker: Worker) {

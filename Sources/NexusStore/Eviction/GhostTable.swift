@@ -22,10 +22,10 @@ struct GhostTable: BitwiseCopyable {
   var heapBytes: Int { wordCount * MemoryLayout<UInt64>.stride }
   var capacity: Int { wordCount * Self.marksPerWord }
 
-  /// Remembers three quarters as many as there are entries; does nothing while it is about that large.
+  /// Remembers two thirds as many as there are entries; does nothing while it is about that large.
   @inline(__always)
   mutating func fit(entries: Int) {
-    let wanted = max(1, entries / 8)
+    let wanted = max(1, entries / 9)
     if wanted > wordCount + wordCount / 4 || wanted < wordCount / 2 { resize(wanted) }
   }
 
