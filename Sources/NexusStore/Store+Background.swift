@@ -21,6 +21,7 @@ extension Store {
   /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables, for about the given time.
   /// True if there is more to do soon. Each loop cares for its own share of the stripes.
   public func maintain(loop: Int, as worker: Worker, now: UnixMilliseconds, budgetNanoseconds: Int) -> Bool {
+    guard loop < max(configuration.loops, 1) else { return false }
     let state = background + loop
     // Busy loops have many turns a millisecond.
     if state.pointee.lastRun == now { return state.pointee.hadMore }
