@@ -116,7 +116,7 @@ extension HTTPDoor {
     _ head: RequestHead, _ exchange: UnsafeMutablePointer<Exchange>, _ connection: OpaquePointer
   ) -> MHD_Result {
     let start = loop.monotonicNanoseconds
-    // The room that was made for the upload becomes the entry's: counted once, so that a value that fits by itself fits.
+    // The room made for the upload becomes the entry's: counted once, so that a value that fits by itself fits.
     countUpload(exchange.pointee.upload, -1)
     let body = exchange.pointee.upload.map { UnsafeMutableRawBufferPointer(start: $0.base, count: $0.count) }
     let reply = responder.respond(

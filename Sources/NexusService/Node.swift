@@ -35,6 +35,8 @@ public final class Node: @unchecked Sendable {
     statistics.initialize(repeating: LoopStatistics(), count: loopCount)
   }
 
+  deinit { statistics.deallocate() }
+
   public func attach(_ loops: [any EventLoop]) { self.loops = loops }
 
   /// The store's name for whoever runs on this loop.

@@ -1,5 +1,6 @@
 import CIntrinsics
 import CXXHash
+import Glibc
 import NexusModel
 
 public struct StoreConfiguration: Sendable {
@@ -124,6 +125,23 @@ public final class Store: @unchecked Sendable {
       configure(
         NamespaceNumber(number), NamespaceSettings(name: number == 0 ? "default" : "db\(number)"), as: .max)
     }
+  }
+
+  deinit {
+    for number in configuredNumbers {
+      let state = namespaces + number
+      guard let lanes = published(state) else { continue }
+      for index in 0...Int(state.pointee.laneMask) { lanes[index].policy.release() }
+      lanes.deallocate()
+    }
+    munmap(namespaces, Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride)
+    for resize in resizes { resize.deallocate() }
+    let words: [UnsafeMutableRawPointer] = [
+      .init(slots), .init(locks), .init(watchCounts), .init(expiryHints), .init(namespacesLock), .init(namespaceCount),
+      .init(resizeLock), .init(resizeCount), .init(clock), .init(reclaimCursor), .init(background), .init(compaction),
+      .init(classBytes),
+    ]
+    for word in words { word.deallocate() }
   }
 
   func heap(of worker: Worker) -> Heap { heaps[Int(worker &- 1) % heaps.count] }

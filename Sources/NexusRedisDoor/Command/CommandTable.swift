@@ -83,6 +83,12 @@ public final class CommandTable: @unchecked Sendable {
 
   public convenience init() { self.init(Self.families.flatMap { $0 }) }
 
+  deinit {
+    slots.deinitialize(count: count)
+    slots.deallocate()
+    buckets.deallocate()
+  }
+
   public init(_ commands: [Command]) {
     self.commands = commands
     count = commands.reduce(0) { $0 + 1 + $1.subcommands.count }
