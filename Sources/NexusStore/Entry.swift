@@ -56,7 +56,7 @@ extension Store {
     if touch {
       let policy = place.item.policyByte
       if atomicLoad(policy) & 3 != 3 { atomicIncrement(policy) }
-      if key.hash & atomicLoad(&state.pointee.touchMask) == 0 { touchSlowly(place, key) }
+      if key.hash & atomicLoad(state.touchMaskWord) == 0 { touchSlowly(place, key) }
     }
     return Entry(place)
   }
@@ -69,9 +69,9 @@ extension Store {
     let lane = lane(of: key.slot, in: key.namespace, as: worker)
     // Only one lane tunes; LRU's order concerns them all.
     if state.pointee.eviction != .lru, lane != published(state) { return }
-    SpinLock.lock(&lane.pointee.lockWord, as: worker)
+    SpinLock.lock(lane.lock, as: worker)
     lane.pointee.policy.accessed(handle, hash: key.hash, bytes: bytes(of: place.item, handle: handle), links)
-    SpinLock.unlock(&lane.pointee.lockWord)
+    SpinLock.unlock(lane.lock)
   }
 
   /// Who holds the slot's stripe: the lock word says so.
@@ -79,14 +79,14 @@ extension Store {
 
   @usableFromInline @inline(never) func removeExpired(_ place: Place, _ key: Key) {
     take(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
-    atomicAdd(&namespaces[Int(key.namespace)].expirations, 1)
+    atomicAdd((namespaces + Int(key.namespace)).word(.expirations), 1)
     noteChange(key)
   }
 
   /// The entry belongs to what was flushed: it left its lane and its namespace's account then.
   @usableFromInline @inline(never) func removeFlushed(_ place: Place, _ key: Key) {
     discard(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
-    atomicAdd(&namespaces[Int(key.namespace)].dying, -1)
+    atomicAdd((namespaces + Int(key.namespace)).word(.dying), -1)
   }
 
   // MARK: Leaving

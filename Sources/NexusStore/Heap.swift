@@ -92,8 +92,7 @@ final class Heap: @unchecked Sendable {
     let index = pool.take(force: force, as: worker)
     if index == 0 { return 0 }
     let chunks = chunksPerPage(classIndex)
-    pool.pages[Int(index)] = Page(
-      classIndex: UInt16(classIndex), heap: number, freeCount: UInt16(chunks), carved: 0, freeHead: 0)
+    pool.pages[Int(index)] = Page(freeCount: UInt16(chunks), classIndex: UInt16(classIndex), heap: number)
     link(index, classIndex)
     count(classIndex, chunks)
     return index
@@ -189,7 +188,7 @@ extension Heap {
   }
 
   private func setEvacuating(_ page: UnsafeMutablePointer<Page>, _ evacuating: Bool) {
-    let word = UnsafeMutablePointer(&page.pointee.evacuating)
+    let word = page.evacuatingWord
     evacuating ? atomicStoreReleasing(word, 1) : atomicStoreReleasing(word, 0)
   }
 

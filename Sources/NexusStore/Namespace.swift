@@ -8,17 +8,8 @@ import NexusModel
 @usableFromInline struct NamespaceState {
   /// A hit whose hash has none of these bits is told to the lane (all of them for LRU, a sample for the tuners).
   @usableFromInline var touchMask: UInt64 = .max
-  /// Entries that bear the other epoch were flushed.
-  @usableFromInline var epoch: UInt8 = 0
-  /// Read without a lock by whoever looks for a victim: a byte.
-  var eviction: EvictionPolicyName = .s3fifo
-  var laneMask: UInt32 = 0
   var laneBase: UnsafeMutableRawPointer?
-  var laneCursor: Int64 = 0
-  var defaultTTL: Int64 = 0
-  var ttlJitter: Double = 0
-  var limitBytes: Int64 = 0
-  var limitEntries: Int64 = 0
+  // In the order of `NamespaceWord`.
   var entries: Int64 = 0
   var bytes: Int64 = 0
   var expiring: Int64 = 0
@@ -26,6 +17,16 @@ import NexusModel
   var expirations: Int64 = 0
   /// Flushed entries whose memory has not returned yet.
   var dying: Int64 = 0
+  var laneCursor: Int64 = 0
+  /// Entries that bear the other epoch were flushed.
+  @usableFromInline var epoch: UInt8 = 0
+  /// Read without a lock by whoever looks for a victim: a byte.
+  var eviction: EvictionPolicyName = .s3fifo
+  var laneMask: UInt32 = 0
+  var defaultTTL: Int64 = 0
+  var ttlJitter: Double = 0
+  var limitBytes: Int64 = 0
+  var limitEntries: Int64 = 0
 
   @usableFromInline var isLimited: Bool { limitBytes != 0 || limitEntries != 0 }
 }
@@ -34,10 +35,10 @@ import NexusModel
 /// is exact; a large one up to 64, so that threads seldom meet.
 struct Lane {
   var lockWord: UInt32 = 0
-  var policy: LanePolicy
   /// Chunk and external bytes of the entries here. Written under the lock; read without by whoever looks for the
   /// fullest lane.
   var bytes: Int64 = 0
+  var policy: LanePolicy
   /// Of the policy's own memory, what the ledger knows of.
   var accountedBytes: Int = 0
 }
@@ -62,7 +63,7 @@ extension Store {
 
   /// The namespace's lanes, once they are complete.
   @inline(__always) func published(_ state: UnsafeMutablePointer<NamespaceState>) -> UnsafeMutablePointer<Lane>? {
-    atomicPublished(&state.pointee.laneBase)?.assumingMemoryBound(to: Lane.self)
+    atomicPublished(state.laneWord)?.assumingMemoryBound(to: Lane.self)
   }
 
   @inline(never)
@@ -80,7 +81,7 @@ extension Store {
     ledger.addFixed(count * MemoryLayout<Lane>.stride)
     state.pointee.laneMask = UInt32(count - 1)
     // Published last: other threads may make their first entry at the same moment.
-    atomicPublish(&state.pointee.laneBase, lanes)
+    atomicPublish(state.laneWord, lanes)
     return lanes
   }
 
@@ -121,10 +122,10 @@ extension Store {
     state.pointee.eviction = settings.eviction
     if changed, let lanes = published(state) {
       for index in 0...Int(state.pointee.laneMask) {
-        SpinLock.lock(&lanes[index].lockWord, as: worker)
+        SpinLock.lock((lanes + index).lock, as: worker)
         lanes[index].policy.become(settings.eviction, links)
         account(lanes + index)
-        SpinLock.unlock(&lanes[index].lockWord)
+        SpinLock.unlock((lanes + index).lock)
       }
     }
     state.pointee.touchMask =
@@ -145,20 +146,20 @@ extension Store {
   func spreadNews(_ namespace: NamespaceNumber, as worker: Worker) {
     let state = namespaces + Int(namespace)
     guard let lanes = published(state) else { return }
-    SpinLock.lock(&lanes[0].lockWord, as: worker)
+    SpinLock.lock((lanes + 0).lock, as: worker)
     guard lanes[0].policy.hasNews else {
-      SpinLock.unlock(&lanes[0].lockWord)
+      SpinLock.unlock((lanes + 0).lock)
       return
     }
     lanes[0].policy.hasNews = false
     let mask = lanes[0].policy.touchMask
     let share = lanes[0].policy.smallShare
-    SpinLock.unlock(&lanes[0].lockWord)
-    atomicStore(&state.pointee.touchMask, mask)
+    SpinLock.unlock((lanes + 0).lock)
+    atomicStore(state.touchMaskWord, mask)
     for index in 1..<max(1, Int(state.pointee.laneMask) + 1) {
-      SpinLock.lock(&lanes[index].lockWord, as: worker)
+      SpinLock.lock((lanes + index).lock, as: worker)
       lanes[index].policy.smallShare = share
-      SpinLock.unlock(&lanes[index].lockWord)
+      SpinLock.unlock((lanes + index).lock)
     }
   }
 }
@@ -169,31 +170,31 @@ extension Store {
   func link(_ handle: UInt32, hash: UInt64, slot: UInt16, _ item: Item, bytes: Int, as worker: Worker) {
     let namespace = item.namespace
     let lane = lane(of: slot, in: namespace, as: worker)
-    SpinLock.lock(&lane.pointee.lockWord, as: worker)
-    atomicStore(&lane.pointee.bytes, lane.pointee.bytes &+ Int64(bytes))
+    SpinLock.lock(lane.lock, as: worker)
+    atomicStore(lane.bytesWord, lane.pointee.bytes &+ Int64(bytes))
     lane.pointee.policy.inserted(handle, hash: hash, bytes: bytes, links)
-    SpinLock.unlock(&lane.pointee.lockWord)
+    SpinLock.unlock(lane.lock)
     let state = namespaces + Int(namespace)
-    atomicAdd(&state.pointee.entries, 1)
-    atomicAdd(&state.pointee.bytes, Int64(bytes))
-    if item.flags & Item.Flag.expiry != 0 { atomicAdd(&state.pointee.expiring, 1) }
+    atomicAdd(state.word(.entries), 1)
+    atomicAdd(state.word(.bytes), Int64(bytes))
+    if item.flags & Item.Flag.expiry != 0 { atomicAdd(state.word(.expiring), 1) }
   }
 
   func unlink(_ handle: UInt32, slot: UInt16, _ item: Item, bytes: Int, as worker: Worker) {
     let namespace = item.namespace
     let lane = lane(of: slot, in: namespace, as: worker)
-    SpinLock.lock(&lane.pointee.lockWord, as: worker)
-    atomicStore(&lane.pointee.bytes, lane.pointee.bytes &- Int64(bytes))
+    SpinLock.lock(lane.lock, as: worker)
+    atomicStore(lane.bytesWord, lane.pointee.bytes &- Int64(bytes))
     lane.pointee.policy.removed(handle, bytes: bytes, links)
-    SpinLock.unlock(&lane.pointee.lockWord)
+    SpinLock.unlock(lane.lock)
     account(left: item, bytes: bytes, in: namespace)
   }
 
   func account(left item: Item, bytes: Int, in namespace: NamespaceNumber) {
     let state = namespaces + Int(namespace)
-    atomicAdd(&state.pointee.entries, -1)
-    atomicAdd(&state.pointee.bytes, Int64(-bytes))
-    if item.flags & Item.Flag.expiry != 0 { atomicAdd(&state.pointee.expiring, -1) }
+    atomicAdd(state.word(.entries), -1)
+    atomicAdd(state.word(.bytes), Int64(-bytes))
+    if item.flags & Item.Flag.expiry != 0 { atomicAdd(state.word(.expiring), -1) }
   }
 
   /// The entry moved to another chunk, or changed its size, or both. Its order stays.
@@ -202,13 +203,13 @@ extension Store {
     expiring: Int, as worker: Worker
   ) {
     let lane = lane(of: slot, in: namespace, as: worker)
-    SpinLock.lock(&lane.pointee.lockWord, as: worker)
-    atomicStore(&lane.pointee.bytes, lane.pointee.bytes &+ Int64(newBytes &- oldBytes))
+    SpinLock.lock(lane.lock, as: worker)
+    atomicStore(lane.bytesWord, lane.pointee.bytes &+ Int64(newBytes &- oldBytes))
     if old != new { links.item(new).policyByte.pointee = atomicLoad(links.item(old).policyByte) }
     lane.pointee.policy.moved(old, to: new, from: oldBytes, to: newBytes, links)
-    SpinLock.unlock(&lane.pointee.lockWord)
+    SpinLock.unlock(lane.lock)
     let state = namespaces + Int(namespace)
-    if newBytes != oldBytes { atomicAdd(&state.pointee.bytes, Int64(newBytes &- oldBytes)) }
-    if expiring != 0 { atomicAdd(&state.pointee.expiring, Int64(expiring)) }
+    if newBytes != oldBytes { atomicAdd(state.word(.bytes), Int64(newBytes &- oldBytes)) }
+    if expiring != 0 { atomicAdd(state.word(.expiring), Int64(expiring)) }
   }
 }

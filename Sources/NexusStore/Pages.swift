@@ -4,20 +4,20 @@ import Glibc
 /// What is known of one page of the arena. Invariant: all fields but `next` and `prev` of free pages are written under
 /// the lock of the heap that holds the page; a free page's under the pool's.
 struct Page {
+  /// Neighbours in the list of pages with free chunks, or in the pool's list. 0: none (page 0 is never used).
+  var next: UInt32 = 0
+  var prev: UInt32 = 0
+  /// Unit offset + 1 inside the page of the first free carved chunk; the chunk holds the next one's. 0: none.
+  var freeHead: UInt32 = 0
+  /// Chunks that can still be given out, carved or not.
+  var freeCount: UInt16 = 0
+  /// Chunks that have ever been given out: the rest of the page is untouched.
+  var carved: UInt16 = 0
   var classIndex: UInt16 = 0
   var heap: UInt8 = 0
   /// Not 0: being emptied, takes no new chunks. Atomic.
   var evacuating: UInt8 = 0
   var isEvacuating: Bool { evacuating != 0 }
-  /// Chunks that can still be given out, carved or not.
-  var freeCount: UInt16 = 0
-  /// Chunks that have ever been given out: the rest of the page is untouched.
-  var carved: UInt16 = 0
-  /// Unit offset + 1 inside the page of the first free carved chunk; the chunk holds the next one's. 0: none.
-  var freeHead: UInt32 = 0
-  /// Neighbours in the list of pages with free chunks, or in the pool's list. 0: none (page 0 is never used).
-  var next: UInt32 = 0
-  var prev: UInt32 = 0
 }
 
 /// The arena: one reservation of address space, handed out by pages, whose use the ledger counts.

@@ -153,7 +153,7 @@ extension Store {
     } else if table.pointee.count >= TableSize.growAt(Int(table.pointee.bucketCount)) {
       grow(slot, as: worker)
     }
-    atomicStore(&table.pointee.countAndFlag, table.pointee.countAndFlag &+ 1)
+    atomicStore(table.countAndFlagWord, table.pointee.countAndFlag &+ 1)
     return place(handle, hash, in: table.pointee.buckets, table.pointee.bucketCount)
   }
 
@@ -193,6 +193,6 @@ extension Store {
       index += 1
       if index == Int(bucketCount) { index = 0 }
     }
-    atomicStore(&table.pointee.countAndFlag, table.pointee.countAndFlag &- 1)
+    atomicStore(table.countAndFlagWord, table.pointee.countAndFlag &- 1)
   }
 }

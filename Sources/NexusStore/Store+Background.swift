@@ -99,9 +99,9 @@ extension Store {
     for index in slot..<slot + Self.slotsPerStripe {
       // Without the lock, as a hint.
       let table = slots + index
-      let count = Int(atomicLoad(&table.pointee.countAndFlag) & ~SlotTable.resizingFlag)
-      let bucketCount = Int(atomicLoad(&table.pointee.bucketCount))
-      let buckets = atomicLoad(&table.pointee.buckets)
+      let count = Int(atomicLoad(table.countAndFlagWord) & ~SlotTable.resizingFlag)
+      let bucketCount = Int(atomicLoad(table.bucketCountWord))
+      let buckets = atomicLoad(table.bucketsWord)
       let isSparse = count == 0 || TableSize.isSparse(count, bucketCount)
       guard buckets != emptyBucket, isSparse || isInEvacuatedPage(buckets, bucketCount) else { continue }
       let taken = lock(stripe: stripe, as: worker)
@@ -192,7 +192,7 @@ extension Store {
         let place = Place(bucket: bucket, index: index, item: item)
         if atomicLoad(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
         take(place, hash: hash(of: item), slot: slot, as: worker)
-        atomicAdd(&namespaces[Int(namespace)].expirations, 1)
+        atomicAdd((namespaces + Int(namespace)).word(.expirations), 1)
       } else {
         let tick = ExpiryTick.of(item.expiresAt, now: now)
         if earliest == 0 || ExpiryTick.isBefore(tick, earliest) { earliest = tick }

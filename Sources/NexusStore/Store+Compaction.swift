@@ -15,8 +15,8 @@ extension Store {
   /// Moves up to `moves` entries out of a sparse page; a page that was emptied goes to whoever needs one next.
   /// False where there is nothing worth moving, or another worker is at it.
   func compact(moves: Int, as worker: Worker) -> Bool {
-    guard SpinLock.tryLock(&compaction.pointee.lockWord, as: worker) else { return false }
-    defer { SpinLock.unlock(&compaction.pointee.lockWord) }
+    guard SpinLock.tryLock(compaction.lock, as: worker) else { return false }
+    defer { SpinLock.unlock(compaction.lock) }
     if compaction.pointee.page == 0 {
       let heap = heaps.indices.max { heaps[$0].freeBytes < heaps[$1].freeBytes } ?? 0
       let freeBefore = pool.freeCount
@@ -85,13 +85,13 @@ extension Store {
         spans.free(item.external, item.externalBytes, as: worker)
       }
       heap.freeLocked(handle, as: worker)
-      atomicAdd(&namespaces[Int(namespace)].dying, -1)
+      atomicAdd((namespaces + Int(namespace)).word(.dying), -1)
       return
     }
     guard let lanes = published(namespaces + Int(namespace)) else { return }
     let lane = lanes + Int(UInt32(slot) & namespaces[Int(namespace)].laneMask)
-    guard SpinLock.tryLock(&lane.pointee.lockWord, as: worker) else { return }
-    defer { SpinLock.unlock(&lane.pointee.lockWord) }
+    guard SpinLock.tryLock(lane.lock, as: worker) else { return }
+    defer { SpinLock.unlock(lane.lock) }
     let fresh = heap.allocateLocked(classIndex, force: false, as: worker)
     guard fresh != 0 else { return }
     let target = pool.address(fresh)

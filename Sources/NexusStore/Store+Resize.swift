@@ -74,7 +74,7 @@ extension Store {
   func isInEvacuatedPage(_ buckets: UnsafeMutableRawPointer, _ bucketCount: Int) -> Bool {
     guard buckets != emptyBucket, bucketCount * Bucket.byteCount <= classes.inlineBytesMax else { return false }
     let page = pool.pages + ((buckets - arena) >> pool.pageShift)
-    return atomicLoad(&page.pointee.evacuating) != 0
+    return atomicLoad(page.evacuatingWord) != 0
   }
 
   func resize(_ slot: UInt16, to bucketCount: Int, as worker: Worker) {
@@ -97,15 +97,15 @@ extension Store {
     atomicStore(resizeCount, UInt32(resizes.count))
     SpinLock.unlock(resizeLock)
     setTable(slot, fresh, UInt32(bucketCount))
-    atomicStore(&table.pointee.countAndFlag, table.pointee.countAndFlag | SlotTable.resizingFlag)
+    atomicStore(table.countAndFlagWord, table.pointee.countAndFlag | SlotTable.resizingFlag)
   }
 
   /// Both words change for readers that look ahead of the lock too: whichever pair they see, what they compute lies
   /// in mapped memory.
   private func setTable(_ slot: UInt16, _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32) {
     let table = slots + Int(slot)
-    atomicPublish(&table.pointee.buckets, buckets)
-    atomicStore(&table.pointee.bucketCount, bucketCount)
+    atomicPublish(table.bucketsWord, buckets)
+    atomicStore(table.bucketCountWord, bucketCount)
   }
 
   /// The resize under way in this slot. Under the stripe's lock, which keeps it alive.
@@ -134,7 +134,7 @@ extension Store {
       }
       return
     }
-    atomicStore(&table.pointee.countAndFlag, table.pointee.countAndFlag & ~SlotTable.resizingFlag)
+    atomicStore(table.countAndFlagWord, table.pointee.countAndFlag & ~SlotTable.resizingFlag)
     SpinLock.lock(resizeLock, as: worker)
     resizes.removeAll { $0 == resize }
     atomicStore(resizeCount, UInt32(resizes.count))

@@ -29,14 +29,14 @@ extension Store {
     let state = namespaces + Int(namespace)
     atomicStore(clock, now)
     if state.pointee.limitEntries > 0 {
-      while atomicLoad(&state.pointee.entries) >= state.pointee.limitEntries {
+      while atomicLoad(state.word(.entries)) >= state.pointee.limitEntries {
         guard evictOne(from: namespace, as: worker) else { return .outOfMemory }
       }
     }
     if state.pointee.limitBytes > 0 {
       let need = Int64(Self.entryBytes(byteCount))
       guard need <= state.pointee.limitBytes else { return .outOfMemory }
-      while atomicLoad(&state.pointee.bytes) + need > state.pointee.limitBytes {
+      while atomicLoad(state.word(.bytes)) + need > state.pointee.limitBytes {
         guard evictOne(from: namespace, as: worker) else { return .outOfMemory }
       }
     }
@@ -94,8 +94,8 @@ extension Store {
     var bestBytes: Int64 = 0
     for number in configuredNumbers {
       let state = namespaces + number
-      guard state.pointee.eviction != .none, atomicLoad(&state.pointee.entries) > 0 else { continue }
-      let bytes = atomicLoad(&state.pointee.bytes)
+      guard state.pointee.eviction != .none, atomicLoad(state.word(.entries)) > 0 else { continue }
+      let bytes = atomicLoad(state.word(.bytes))
       if best < 0 || bytes > bestBytes {
         best = number
         bestBytes = bytes
@@ -113,10 +113,10 @@ extension Store {
     let state = namespaces + Int(namespace)
     guard let lanes = published(state), state.pointee.eviction != .none else { return false }
     let mask = Int(state.pointee.laneMask)
-    var index = Int(atomicAdd(&state.pointee.laneCursor, 1)) & mask
+    var index = Int(atomicAdd(state.word(.laneCursor), 1)) & mask
     // Of two lanes the fuller: they stay of one size however keys fall.
     let other = (index &* 25 &+ 7) & mask
-    if atomicLoad(&lanes[other].bytes) > atomicLoad(&lanes[index].bytes) { index = other }
+    if atomicLoad((lanes + other).bytesWord) > atomicLoad((lanes + index).bytesWord) { index = other }
     for attempt in 0...mask {
       let at = (index + attempt) & mask
       guard evict(from: lanes + at, namespace, as: worker) else { continue }
@@ -130,10 +130,10 @@ extension Store {
   private func evict(from lane: UnsafeMutablePointer<Lane>, _ namespace: NamespaceNumber, as worker: Worker) -> Bool {
     var attempts = 0
     while true {
-      SpinLock.lock(&lane.pointee.lockWord, as: worker)
+      SpinLock.lock(lane.lock, as: worker)
       let handle = lane.pointee.policy.nextVictim(links)
       if handle == 0 {
-        SpinLock.unlock(&lane.pointee.lockWord)
+        SpinLock.unlock(lane.lock)
         return false
       }
       // Still linked, and we hold the lane: the entry and its key stay where they are.
@@ -144,12 +144,12 @@ extension Store {
       let isOurs = atomicLoad(word) == worker
       if isOurs || atomicTryLock(word, worker) {
         let bytes = bytes(of: item, handle: handle)
-        atomicStore(&lane.pointee.bytes, lane.pointee.bytes &- Int64(bytes))
+        atomicStore(lane.bytesWord, lane.pointee.bytes &- Int64(bytes))
         lane.pointee.policy.evicted(handle, hash: hash, bytes: bytes, links)
         account(lane)
-        SpinLock.unlock(&lane.pointee.lockWord)
+        SpinLock.unlock(lane.lock)
         account(left: item, bytes: bytes, in: namespace)
-        atomicAdd(&namespaces[Int(namespace)].evictions, 1)
+        atomicAdd((namespaces + Int(namespace)).word(.evictions), 1)
         if let place = locate(handle: handle, hash: hash, slot: slot) {
           if atomicLoad(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
           discard(place, hash: hash, slot: slot, as: worker)
@@ -158,7 +158,7 @@ extension Store {
         return true
       }
       lane.pointee.policy.spared(handle, links)
-      SpinLock.unlock(&lane.pointee.lockWord)
+      SpinLock.unlock(lane.lock)
       attempts += 1
       if attempts > 1000 { return false }
       ci_spin_hint()

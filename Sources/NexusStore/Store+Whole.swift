@@ -11,28 +11,28 @@ extension Store {
   public func flush(_ namespace: NamespaceNumber, as worker: Worker) {
     let state = namespaces + Int(namespace)
     // One bit tells flushed entries from new ones: an earlier flush must be done with.
-    while atomicLoad(&state.pointee.dying) > 0 { _ = reclaimFlushed(slots: Slot.count, as: worker) }
+    while atomicLoad(state.word(.dying)) > 0 { _ = reclaimFlushed(slots: Slot.count, as: worker) }
     let held = lockEverything(as: worker)
     defer { unlock(held) }
     state.pointee.epoch ^= Item.Flag.epoch
-    atomicAdd(&state.pointee.dying, state.pointee.entries)
-    atomicStore(&state.pointee.entries, 0)
-    atomicStore(&state.pointee.bytes, 0)
-    atomicStore(&state.pointee.expiring, 0)
+    atomicAdd(state.word(.dying), state.pointee.entries)
+    atomicStore(state.word(.entries), 0)
+    atomicStore(state.word(.bytes), 0)
+    atomicStore(state.word(.expiring), 0)
     guard let lanes = published(state) else { return }
     for index in 0...Int(state.pointee.laneMask) {
-      SpinLock.lock(&lanes[index].lockWord, as: worker)
+      SpinLock.lock((lanes + index).lock, as: worker)
       lanes[index].policy.forgetAll()
       account(lanes + index)
-      atomicStore(&lanes[index].bytes, 0)
-      SpinLock.unlock(&lanes[index].lockWord)
+      atomicStore((lanes + index).bytesWord, 0)
+      SpinLock.unlock((lanes + index).lock)
     }
   }
 
   /// Frees flushed entries in the next slots. False where nothing is flushed.
   @discardableResult
   func reclaimFlushed(slots count: Int, as worker: Worker) -> Bool {
-    guard configuredNumbers.contains(where: { atomicLoad(&namespaces[$0].dying) > 0 }) else { return false }
+    guard configuredNumbers.contains(where: { atomicLoad((namespaces + $0).word(.dying)) > 0 }) else { return false }
     for _ in 0..<count {
       let slot = Int(atomicAdd(reclaimCursor, 1)) & (Slot.count - 1)
       let stripe = Self.stripe(of: UInt16(slot))
@@ -54,16 +54,18 @@ extension Store {
         let namespace = Int(item.namespace)
         guard (item.flags ^ namespaces[namespace].epoch) & Item.Flag.epoch != 0 else { continue }
         discard(Place(bucket: bucket, index: at, item: item), hash: hash(of: item), slot: slot, as: worker)
-        atomicAdd(&namespaces[namespace].dying, -1)
+        atomicAdd((namespaces + namespace).word(.dying), -1)
       }
     }
     shrinkIfSparse(slot, as: worker)
   }
 
-  public func count(in namespace: NamespaceNumber) -> Int { Int(atomicLoad(&namespaces[Int(namespace)].entries)) }
+  public func count(in namespace: NamespaceNumber) -> Int {
+    Int(atomicLoad((namespaces + Int(namespace)).word(.entries)))
+  }
 
   public func countWithExpiry(in namespace: NamespaceNumber) -> Int {
-    Int(atomicLoad(&namespaces[Int(namespace)].expiring))
+    Int(atomicLoad((namespaces + Int(namespace)).word(.expiring)))
   }
 
   // MARK: Scanning
@@ -197,15 +199,15 @@ extension Store {
   public func statistics(of namespace: NamespaceNumber) -> NamespaceStatistics {
     let state = namespaces + Int(namespace)
     return NamespaceStatistics(
-      entries: Int(atomicLoad(&state.pointee.entries)), bytes: Int(atomicLoad(&state.pointee.bytes)),
-      evictions: Int(atomicLoad(&state.pointee.evictions)),
-      expirations: Int(atomicLoad(&state.pointee.expirations)))
+      entries: Int(atomicLoad(state.word(.entries))), bytes: Int(atomicLoad(state.word(.bytes))),
+      evictions: Int(atomicLoad(state.word(.evictions))),
+      expirations: Int(atomicLoad(state.word(.expirations))))
   }
 
   public func resetStatistics() {
     for number in configuredNumbers {
-      atomicStore(&namespaces[number].evictions, 0)
-      atomicStore(&namespaces[number].expirations, 0)
+      atomicStore((namespaces + number).word(.evictions), 0)
+      atomicStore((namespaces + number).word(.expirations), 0)
     }
     ledger.resetPeak()
   }

@@ -78,6 +78,7 @@ public final class Store: @unchecked Sendable {
     guard configuration.maxMemoryBytes >= Self.limitBytesMin else {
       throw .limitTooSmall(bytes: configuration.maxMemoryBytes)
     }
+    checkRecordLayouts()
     self.configuration = configuration
     seed = configuration.seed
     ledger = Ledger(limitBytes: configuration.maxMemoryBytes, outside: configuration.outside)
@@ -180,8 +181,8 @@ public final class Store: @unchecked Sendable {
   /// The key's home as it looks without the lock: perhaps of a table that is being replaced, always mapped memory.
   @inlinable @inline(__always) func homeBucket(_ key: Key) -> UnsafeMutableRawPointer {
     let table = slots + Int(key.slot)
-    let buckets = atomicLoad(&table.pointee.buckets)
-    return buckets + HashParts.bucket(key.hash, of: atomicLoad(&table.pointee.bucketCount)) &* 64
+    let buckets = atomicLoad(table.bucketsWord)
+    return buckets + HashParts.bucket(key.hash, of: atomicLoad(table.bucketCountWord)) &* 64
   }
 
   // MARK: Locks
