@@ -34,13 +34,14 @@ import NexusModel
 /// A part of a namespace's entries in the order of its eviction policy. A small namespace has one, so that its order
 /// is exact; a large one up to 64, so that threads seldom meet.
 struct Lane {
-  var lockWord: UInt32 = 0
+  /// Of the policy's own memory, what the ledger knows of.
+  var accountedBytes: Int = 0
   /// Chunk and external bytes of the entries here. Written under the lock; read without by whoever looks for the
   /// fullest lane.
   var bytes: Int64 = 0
+  /// Not first: a change of `policy` counts, for the thread sanitizer, as one of the record's first word.
+  var lockWord: UInt32 = 0
   var policy: LanePolicy
-  /// Of the policy's own memory, what the ledger knows of.
-  var accountedBytes: Int = 0
 }
 
 extension Store {

@@ -22,7 +22,7 @@ extension UnsafeMutablePointer where Pointee == NamespaceState {
 
 extension UnsafeMutablePointer where Pointee == Lane {
   @inline(__always) var lock: UnsafeMutablePointer<UInt32> {
-    UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt32.self)
+    (UnsafeMutableRawPointer(self) + 16).assumingMemoryBound(to: UInt32.self)
   }
   @inline(__always) var bytesWord: UnsafePointer<Int64> {
     (UnsafeRawPointer(self) + 8).assumingMemoryBound(to: Int64.self)
@@ -31,7 +31,7 @@ extension UnsafeMutablePointer where Pointee == Lane {
 
 extension UnsafeMutablePointer where Pointee == CompactionState {
   @inline(__always) var lock: UnsafeMutablePointer<UInt32> {
-    UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt32.self)
+    (UnsafeMutableRawPointer(self) + 4).assumingMemoryBound(to: UInt32.self)
   }
 }
 
@@ -58,8 +58,8 @@ func checkRecordLayouts() {
   precondition(MemoryLayout<NamespaceState>.offset(of: \.laneBase) == 8)
   precondition(MemoryLayout<NamespaceState>.offset(of: \.entries) == NamespaceWord.entries.rawValue * 8)
   precondition(MemoryLayout<NamespaceState>.offset(of: \.laneCursor) == NamespaceWord.laneCursor.rawValue * 8)
-  precondition(MemoryLayout<Lane>.offset(of: \.lockWord) == 0 && MemoryLayout<Lane>.offset(of: \.bytes) == 8)
-  precondition(MemoryLayout<CompactionState>.offset(of: \.lockWord) == 0)
+  precondition(MemoryLayout<Lane>.offset(of: \.lockWord) == 16 && MemoryLayout<Lane>.offset(of: \.bytes) == 8)
+  precondition(MemoryLayout<CompactionState>.offset(of: \.lockWord) == 4)
   precondition(MemoryLayout<SlotTable>.offset(of: \.bucketCount) == 8)
   precondition(MemoryLayout<SlotTable>.offset(of: \.countAndFlag) == 12)
   precondition(MemoryLayout<Page>.offset(of: \.evacuating) == 19)

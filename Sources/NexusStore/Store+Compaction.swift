@@ -3,8 +3,8 @@ import NexusModel
 
 /// The page being emptied, and how far. Under its own lock: one worker at a time.
 struct CompactionState {
-  var lockWord: UInt32 = 0
   var page: UInt32 = 0
+  var lockWord: UInt32 = 0
   var heap = 0
   var nextChunk = 0
   var passes = 0

@@ -86,7 +86,7 @@ extension Store {
     var looked = 0
     while slot < Slot.count {
       let stripe = Self.stripe(of: UInt16(slot))
-      if slots[slot].buckets == emptyBucket {
+      if atomicLoad((slots + slot).bucketsWord) == emptyBucket {
         slot += 1
         from = 0
         continue
