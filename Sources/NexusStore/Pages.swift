@@ -52,10 +52,17 @@ final class PagePool: @unchecked Sendable {
     unitShift = shift
     // Every size in use keeps a page or two partly filled: pages are small where memory is.
     pageShift = limitBytes < 256 << 20 ? 14 : limitBytes < 4 << 30 ? 16 : 18
-    reservedBytes = 4 << (30 + shift)
+    // All that handles reach, so that the ceiling may be raised later; less where addresses are scarce.
+    var bytes = 4 << (30 + shift)
+    var reservation = reserveAddresses(bytes)
+    while reservation == nil, bytes / 2 >= limitBytes + limitBytes / 64 + (64 << 20) {
+      bytes /= 2
+      reservation = reserveAddresses(bytes)
+    }
+    reservedBytes = bytes
     pageCount = reservedBytes >> pageShift
     descriptorBytes = pageCount * MemoryLayout<Page>.stride
-    guard let mapped = reserveAddresses(reservedBytes) else {
+    guard let mapped = reservation else {
       throw StoreError.cannotReserve(bytes: reservedBytes)
     }
     guard let table = reserveAddresses(descriptorBytes) else {
