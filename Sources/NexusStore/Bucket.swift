@@ -43,8 +43,6 @@ import CIntrinsics
     let earliest = earliestTick
     if earliest == 0 || ExpiryTick.isBefore(tick, earliest) { setEarliestTick(tick) }
   }
-
-  var isEmpty: Bool { matches(0) == 0xFFF }
 }
 
 /// Moments as 24-bit ticks of 128 ms, compared on the circle: the circle is 24 days, what lies further off is looked
