@@ -1,3 +1,5 @@
+import NexusModel
+
 /// The arguments of a batch of requests, one after another in raw memory that is used again for the next batch.
 ///
 /// A plain value: copy it to a local for a batch and store it back. Exactly one owner calls `deallocate`.

@@ -1,3 +1,5 @@
+import NexusModel
+
 /// The two requests that most traffic consists of, recognised by comparing words: `GET key` and `SET key value`
 /// as clients send them, `*2\r\n$3\r\nGET\r\n$...` with the name in any case.
 public enum LiteralRequest: UInt8, BitwiseCopyable {

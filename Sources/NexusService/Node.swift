@@ -18,6 +18,14 @@ public final class Node: @unchecked Sendable {
   /// Asks whoever runs this node to stop it gracefully (SHUTDOWN); returns at once. Invariant: set once before any
   /// loop runs.
   public var requestStop: @Sendable () -> Void = {}
+  /// Which slots run here and which elsewhere.
+  public let routes = SlotRoutes()
+  public let incoming = IncomingSlots()
+  /// The cluster that this node belongs to; nil for a node by itself. Invariant: set once before any loop runs.
+  public var cluster: (any ClusterFace)?
+  /// One per loop, in order; empty for a node by itself. Invariant: set once before any loop runs; each is used on its
+  /// loop's thread only.
+  public var routers: [any OperationRouter] = []
   /// The loops, in order. Invariant: set once before any loop runs.
   public internal(set) var loops: [any EventLoop] = []
 

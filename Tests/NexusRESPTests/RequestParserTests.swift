@@ -1,3 +1,4 @@
+import NexusModel
 import NexusTestSupport
 import Testing
 

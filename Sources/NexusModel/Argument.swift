@@ -1,4 +1,4 @@
-/// One argument of a request, where it lies in the input buffer.
+/// One argument of a request, where it lies in the buffer that it arrived in.
 public struct Argument: BitwiseCopyable {
   public let base: UnsafeRawPointer
   public let count: Int

@@ -1,0 +1,98 @@
+import NexusModel
+
+/// What one member asks another to run, in the words of the door that it came through.
+public struct Operation: BitwiseCopyable {
+  public enum Kind: UInt8, Sendable, BitwiseCopyable {
+    /// A Redis command: name and arguments. The reply is RESP in the asked version.
+    case command = 0
+    /// MULTI ... EXEC of one slot: for each queued command the count of its arguments in decimal, then these.
+    case transaction = 1
+    /// An HTTP request that names a key, as the HTTP door puts it down.
+    case http = 2
+  }
+
+  public struct Flags: OptionSet, Sendable, BitwiseCopyable {
+    public let rawValue: UInt16
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    /// Changes nothing: may be asked again, and of a replica.
+    public static let readOnly = Flags(rawValue: 1 << 0)
+    /// Means the receiving node alone, whatever its keys: its share of DBSIZE, SCAN, KEYS, FLUSHALL.
+    public static let thisNode = Flags(rawValue: 1 << 1)
+    /// CLIENT NO-TOUCH.
+    public static let noTouch = Flags(rawValue: 1 << 2)
+  }
+
+  public var kind: Kind
+  public var flags: Flags
+  /// 0...15, as the asking client has selected it.
+  public var database: UInt8
+  /// 2 or 3.
+  public var protocolVersion: UInt8
+  public var slot: Slot
+  /// From now on, until the asking client is told that it failed; 0: the setting `forward-timeout`.
+  public var timeoutMilliseconds: UInt32
+  /// Valid during the call only.
+  public var arguments: UnsafeBufferPointer<Argument>
+
+  public init(
+    kind: Kind = .command, flags: Flags = [], database: UInt8, protocolVersion: UInt8, slot: Slot,
+    timeoutMilliseconds: UInt32 = 0, arguments: UnsafeBufferPointer<Argument>
+  ) {
+    self.kind = kind
+    self.flags = flags
+    self.database = database
+    self.protocolVersion = protocolVersion
+    self.slot = slot
+    self.timeoutMilliseconds = timeoutMilliseconds
+    self.arguments = arguments
+  }
+}
+
+/// How an operation that was given away ended.
+public enum OperationReply {
+  /// The reply's bytes as its door writes them; valid during the call.
+  case payload(UnsafeRawBufferPointer)
+  case failed(OperationFailure)
+}
+
+public enum OperationFailure: Error, Sendable, Equatable {
+  /// Nobody ran it: no live member executes its slot, within the timeout. Safe to ask again.
+  case noOwner(Slot)
+  /// Nobody ran it: the queue to its owner is full.
+  case overloaded(MemberID)
+  /// A read got no answer in time.
+  case timedOut(MemberID, milliseconds: Int)
+  /// A write was sent and got no answer: it may or may not have run.
+  case outcomeUnknown(MemberID, milliseconds: Int)
+  /// The member refused it, in its own words.
+  case refused(MemberID, String)
+
+  /// For people, without the error code that a door puts in front.
+  public var sentence: String {
+    switch self {
+    case .noOwner(let slot): "no live member serves slot \(slot.index) now; nothing was done, try again"
+    case .overloaded(let id): "too much waits for member \(id) already; nothing was done, try again"
+    case .timedOut(let id, let milliseconds): "member \(id) did not answer within \(milliseconds) ms"
+    case .outcomeUnknown(let id, let milliseconds):
+      "the outcome is unknown: member \(id) was sent this write and did not answer within \(milliseconds) ms"
+    case .refused(let id, let text): "member \(id) refused: \(text)"
+    }
+  }
+}
+
+/// Who gave an operation away, on the same loop.
+public protocol OperationRequester: AnyObject {
+  /// Once for every operation, on the loop's thread, never inside the call that gave it away.
+  func replied(_ ticket: UInt64, _ reply: OperationReply)
+  /// Many replies were given in a row, and this was the last for now: a chance to send what has gathered.
+  func repliesEnded()
+}
+
+/// Runs operations where their slots are. One per loop, on the loop's thread only.
+public protocol OperationRouter: AnyObject {
+  /// Sends the operation to whoever executes its slot: another member, or (when the slot is on its way, or a key has
+  /// to be fetched first) this node itself a little later. Operations of one slot from one requester keep their order.
+  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64)
+  /// Sends the operation to this member, whatever slots it has.
+  func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64)
+}

@@ -1,0 +1,43 @@
+import NexusModel
+
+/// What became of an operation that a door was given to execute.
+public enum OperationOutcome: BitwiseCopyable {
+  /// Its reply ends at this place of the batch's output, and begins where the one before it ended.
+  case replied(end: Int)
+  /// Not run: its slot is not executed here (any more, or yet).
+  case notHere
+  /// Not run: these of its arguments are keys that have to be settled first (`IncomingSlots.isSettled`): so many of
+  /// `OperationBatch.missing`, from `first` on.
+  case keysMissing(first: Int, count: Int)
+}
+
+/// Operations that a door executes together: looked ahead at together, replied to in one buffer.
+public struct OperationBatch {
+  public static let largest = 64
+
+  /// Invariant: `count` operations, at most `largest`; they and what they point to live as long as the call.
+  public let operations: UnsafePointer<Operation>
+  public let outcomes: UnsafeMutablePointer<OperationOutcome>
+  public let count: Int
+  public var out: OutputBuffer
+  /// Keys that must be settled, as arguments of their operations.
+  public var missing: [Argument] = []
+
+  public init(
+    operations: UnsafePointer<Operation>, outcomes: UnsafeMutablePointer<OperationOutcome>, count: Int,
+    out: OutputBuffer
+  ) {
+    self.operations = operations
+    self.outcomes = outcomes
+    self.count = count
+    self.out = out
+  }
+}
+
+/// A door that can execute what came through the same door of another member. One per loop and kind.
+public protocol OperationExecutor: AnyObject {
+  /// Sets an outcome for each operation. Runs one only while its slot is executed here, which it checks under the
+  /// lock of the slot's stripe (`Operation.Flags.thisNode` goes without).
+  /// - Parameter requester: which member asks.
+  func execute(_ batch: inout OperationBatch, for requester: MemberNumber)
+}
