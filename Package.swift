@@ -14,6 +14,7 @@ let package = Package(
     .target(name: "CXXHash"),
     .target(name: "CLongDouble"),
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "CGnuTLS", linkerSettings: [.linkedLibrary("gnutls")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
 
     // L0: the vocabulary.
@@ -31,6 +32,7 @@ let package = Package(
     .target(
       name: "NexusRedisDoor", dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CLongDouble"]),
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
+    .target(name: "NexusCluster", dependencies: ["NexusModel", "NexusStore", "NexusService", "CGnuTLS"]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
 
     // L4: where adapters meet, and the executable.
@@ -58,6 +60,7 @@ let package = Package(
     .testTarget(
       name: "NexusCacheTests",
       dependencies: ["NexusCache", "NexusService", "NexusTestSupport", "nexuscache"]),
+    .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel"]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),

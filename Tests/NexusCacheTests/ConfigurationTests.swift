@@ -67,6 +67,37 @@ import Testing
     #expect(error(flags: [("unix-socket", String(repeating: "x", count: 108))])?.hasSuffix("at most 107 bytes") == true)
   }
 
+  @Test func aNodeStaysByItselfUntilToldOfACluster() throws {
+    func isClustered(_ flags: [(String, String)]) throws -> Bool {
+      try Configuration.load(flags: flags.map { (name: $0.0, value: $0.1) }, environment: []).settings.isClustered
+    }
+    #expect(try !isClustered([]))
+    #expect(try !isClustered([("node-id", "n1"), ("zone", "a")]))
+    #expect(try isClustered([("peer-port", "7946")]))
+    #expect(try isClustered([("join", "127.0.0.1:7946")]))
+    #expect(try isClustered([("cluster-secret", "s")]))
+    #expect(try !isClustered([("join", "127.0.0.1:7946"), ("peer-port", "0")]))
+  }
+
+  @Test func whatAClusterNeedsIsAskedFor() {
+    #expect(
+      error(flags: [("node-id", "n 1")])
+        == "node-id cannot be 'n 1': it has 1 to 64 letters, digits, '.', '_' and '-'")
+    #expect(
+      error(flags: [("join", "10.0.0.1")])
+        == "join cannot be '10.0.0.1': write HOST:PORT, such as 10.0.0.1:7946 or [::1]:7946")
+    #expect(
+      error(flags: [("peer-port", "6379")])
+        == "peer-port cannot be '6379': redis-port is the same; give each door a port of its own")
+    #expect(
+      error(flags: [("discovery", "etcd")]) == "discovery is etcd: say where it is with discovery-url")
+    #expect(
+      error(flags: [("bind", "0.0.0.0"), ("peer-port", "7946")])
+        == "cluster-secret is empty and bind is '0.0.0.0': beyond this machine a cluster needs a secret that all "
+        + "members share")
+    #expect(error(flags: [("bind", "0.0.0.0"), ("peer-port", "7946"), ("cluster-secret", "s")]) == nil)
+  }
+
   private func error(flags: [(name: String, value: String)] = [], environment: [String] = []) -> String? {
     do {
       _ = try Configuration.load(flags: flags, environment: environment)

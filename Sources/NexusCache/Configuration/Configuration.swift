@@ -61,6 +61,7 @@ public struct Configuration: Sendable {
       throw ConfigurationError(
         "http-port cannot be '\(settings.httpPort)': redis-port is the same; give each door a port of its own")
     }
+    try checkCluster()
     if settings.bind.isEmpty && settings.redisPort + settings.httpPort != 0 {
       throw ConfigurationError("bind is empty: give at least one address, such as 127.0.0.1")
     }

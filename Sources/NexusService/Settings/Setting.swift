@@ -47,6 +47,7 @@ public enum SettingGroup: String, CaseIterable, Sendable {
   case memory = "Memory and eviction"
   case limits = "Limits"
   case security = "Security"
+  case cluster = "Cluster"
   case process = "Process"
   case diagnostics = "Logs and diagnostics"
 }

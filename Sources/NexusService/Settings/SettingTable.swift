@@ -4,12 +4,14 @@ public enum SettingID: Int, CaseIterable, Sendable {
   case maxMemory, eviction, maxEntries, defaultTTL, ttlJitter
   case maxClients, maxValueSize, maxQueryBuffer, outputBufferLimit, httpMaxBody
   case password
+  case nodeID, peerPort, join, clusterName, clusterSecret, discovery, discoveryURL, advertise, clusterPort
+  case zone, weight, replicas, ringHash, virtualNodes, forwardTimeout, rebalanceRate
   case threads, dataDirectory
   case logLevel, logFormat, slowlogThreshold, slowlogMaxLength, latencyThreshold
 }
 
 extension Setting {
-  public static let all: [Setting] = doors + memory + limits + security + process + diagnostics
+  public static let all: [Setting] = doors + memory + limits + security + cluster + process + diagnostics
 
   private static let doors: [Setting] = [
     Setting(
@@ -89,6 +91,57 @@ extension Setting {
       .password, "password", .security, .text, "",
       "Ask clients of every door for this password; empty: no password.", mutable: true, secret: true,
       redis: RedisAlias("requirepass", .text))
+  ]
+
+  private static let cluster: [Setting] = [
+    Setting(
+      .nodeID, "node-id", .cluster, .text, "",
+      "This node's name in the cluster: 1 to 64 letters, digits, '.', '_' and '-'. Empty: one at random."),
+    Setting(
+      .peerPort, "peer-port", .cluster, .integer(0...65535), "7946",
+      "Port for the other members, UDP and TCP; 0: this node stays by itself."),
+    Setting(
+      .join, "join", .cluster, .list, "",
+      "Members to join, as HOST:PORT of their peer ports; any one that answers is enough."),
+    Setting(
+      .clusterName, "cluster-name", .cluster, .text, "nexuscache",
+      "Members of other cluster names are not let in."),
+    Setting(
+      .clusterSecret, "cluster-secret", .cluster, .text, "",
+      "Members prove that they know it, and gossip is encrypted with it. Needed beyond this machine.", secret: true),
+    Setting(
+      .discovery, "discovery", .cluster, .choice(["gossip", "static", "etcd", "serf"]), "gossip",
+      "Where the first members are found: gossip and static ask those of join, etcd and serf a registry."),
+    Setting(
+      .discoveryURL, "discovery-url", .cluster, .text, "",
+      "The registry: http://HOST:2379[,http://...] of etcd, or HOST:7373 of a serf agent."),
+    Setting(
+      .advertise, "advertise", .cluster, .text, "",
+      "The address at which others reach this node. Empty: the first of bind, or the machine's own."),
+    Setting(
+      .clusterPort, "cluster-port", .cluster, .integer(0...65535), "0",
+      "A second Redis port for cluster clients: it answers MOVED where redis-port forwards; 0: none."),
+    Setting(
+      .zone, "zone", .cluster, .text, "",
+      "Where this node stands (a rack, a data centre): copies of a slot are spread over zones."),
+    Setting(
+      .weight, "weight", .cluster, .integer(1...10_000), "100",
+      "This node's share of the slots beside the other members'."),
+    Setting(
+      .replicas, "replicas", .cluster, .integer(1...7), "1",
+      "Members that have a place for each slot, its owner included. The same on every member."),
+    Setting(
+      .ringHash, "ring-hash", .cluster, .choice(["xxh3", "md5", "sha256", "fnv1a64"]), "xxh3",
+      "The hash that spreads members over the ring. The same on every member."),
+    Setting(
+      .virtualNodes, "virtual-nodes", .cluster, .integer(1...10_000), "150",
+      "Points of a member of weight 100 on the ring. The same on every member."),
+    Setting(
+      .forwardTimeout, "forward-timeout", .cluster, .duration((1000)...(second * 3600)), "2s",
+      "A client is told of a failure when another member has not answered for this long.", mutable: true),
+    Setting(
+      .rebalanceRate, "rebalance-rate", .cluster, .bytes((64 << 10)...(1 << 40)), "64mb",
+      "Bytes a second that this node sends to new owners of its slots.", mutable: true),
   ]
 
   private static let process: [Setting] = [

@@ -49,6 +49,33 @@ extension Settings {
     return difference == 0
   }
 
+  /// Whether this node is to be a member of a cluster: as soon as one setting that only makes sense in one is given.
+  public var isClustered: Bool {
+    let telling: [SettingID] = [
+      .peerPort, .join, .clusterName, .clusterSecret, .discovery, .discoveryURL, .clusterPort,
+    ]
+    return peerPort != 0 && telling.contains { origin($0) != .standard }
+  }
+  /// Empty: at random.
+  public var nodeID: String { text(.nodeID) }
+  /// 0: this node stays by itself.
+  public var peerPort: Int { number(.peerPort) }
+  public var join: [String] { text(.join).split(separator: " ").map(String.init) }
+  public var clusterName: String { text(.clusterName) }
+  public var clusterSecret: String { text(.clusterSecret) }
+  public var discovery: String { text(.discovery) }
+  public var discoveryURL: String { text(.discoveryURL) }
+  public var advertise: String { text(.advertise) }
+  /// 0: none.
+  public var clusterPort: Int { number(.clusterPort) }
+  public var zone: String { text(.zone) }
+  public var weight: Int { number(.weight) }
+  public var replicas: Int { number(.replicas) }
+  public var ringHash: String { text(.ringHash) }
+  public var virtualNodes: Int { number(.virtualNodes) }
+  @inlinable public var forwardTimeoutMilliseconds: Int { number(.forwardTimeout) / 1000 }
+  @inlinable public var rebalanceBytesPerSecond: Int { number(.rebalanceRate) }
+
   /// 0: one per core.
   public var threads: Int { number(.threads) }
   public var dataDirectory: String { text(.dataDirectory) }
