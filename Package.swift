@@ -23,6 +23,7 @@ let package = Package(
     // L1: pure cores.
     .target(name: "NexusStore", dependencies: ["NexusModel", "CIntrinsics", "CXXHash"]),
     .target(name: "NexusRESP", dependencies: ["NexusModel"]),
+    .target(name: "NexusWire", dependencies: ["NexusModel"]),
 
     // L2: use cases and ports.
     .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
@@ -74,6 +75,7 @@ let package = Package(
         "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
       ]),
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
+    .testTarget(name: "NexusWireTests", dependencies: ["NexusWire", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],
   swiftLanguageModes: [.v6]

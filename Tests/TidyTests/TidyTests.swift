@@ -9,6 +9,7 @@ import Testing
     ("NexusModel", ["Glibc", "Musl", "Synchronization"]),
     ("NexusStore", ["NexusModel", "CIntrinsics", "CXXHash", "Glibc", "Musl", "Synchronization"]),
     ("NexusRESP", ["NexusModel", "CIntrinsics", "Glibc", "Musl"]),
+    ("NexusWire", ["NexusModel", "Glibc", "Musl"]),
   ])
   func pureCoresImportOnlyTheVocabulary(_ core: String, _ allowed: [String]) throws {
     for file in try Repository.files(under: "Sources/\(core)", ending: ".swift") {
