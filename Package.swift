@@ -15,6 +15,7 @@ let package = Package(
     .target(name: "CLongDouble"),
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CGnuTLS", linkerSettings: [.linkedLibrary("gnutls")]),
+    .target(name: "CNettle", linkerSettings: [.linkedLibrary("nettle")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
 
     // L0: the vocabulary.
@@ -24,6 +25,7 @@ let package = Package(
     .target(name: "NexusStore", dependencies: ["NexusModel", "CIntrinsics", "CXXHash"]),
     .target(name: "NexusRESP", dependencies: ["NexusModel"]),
     .target(name: "NexusWire", dependencies: ["NexusModel"]),
+    .target(name: "NexusRing", dependencies: ["NexusModel", "CNettle", "CXXHash"]),
 
     // L2: use cases and ports.
     .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
@@ -76,6 +78,7 @@ let package = Package(
       ]),
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusWireTests", dependencies: ["NexusWire", "NexusModel", "NexusTestSupport"]),
+    .testTarget(name: "NexusRingTests", dependencies: ["NexusRing", "NexusModel"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
   ],
   swiftLanguageModes: [.v6]

@@ -8,6 +8,7 @@ import Testing
   @Test(arguments: [
     ("NexusModel", ["Glibc", "Musl", "Synchronization"]),
     ("NexusStore", ["NexusModel", "CIntrinsics", "CXXHash", "Glibc", "Musl", "Synchronization"]),
+    ("NexusRing", ["NexusModel", "CNettle", "CXXHash"]),
     ("NexusRESP", ["NexusModel", "CIntrinsics", "Glibc", "Musl"]),
     ("NexusWire", ["NexusModel", "Glibc", "Musl"]),
   ])
