@@ -17,6 +17,7 @@ let package = Package(
     .target(name: "CGnuTLS", linkerSettings: [.linkedLibrary("gnutls")]),
     .target(name: "CNettle", linkerSettings: [.linkedLibrary("nettle")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
+    .target(name: "CNghttp2", linkerSettings: [.linkedLibrary("nghttp2")]),
 
     // L0: the vocabulary.
     .target(name: "NexusModel"),
@@ -31,7 +32,7 @@ let package = Package(
     .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
 
     // L3: doors and shells.
-    .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux"]),
+    .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux", "CNghttp2"]),
     .target(
       name: "NexusRedisDoor", dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CLongDouble"]),
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),

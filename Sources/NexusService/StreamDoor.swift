@@ -77,12 +77,27 @@ public protocol StreamDoor: AnyObject {
   func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason)
   /// Once a turn of the loop after all events (for idle work); returns true if there is more to do soon.
   func turnEnded(now: UnixMilliseconds) -> Bool
+  /// True where this door writes by `produce` alone (and in the `receive` that closes): how much waits is then
+  /// its own affair, and much waiting output does not keep the loop from reading.
+  var producesOutput: Bool { get }
+  /// Asked for by `EventLoop.requestOutput`, at most once a turn and only while nothing waits: write what there is, a
+  /// bounded piece. True: there is more, ask again when this has been taken.
+  func produce(_ session: UnsafeMutableRawPointer, _ output: inout OutputBuffer) -> Bool
+  /// The node stops: say so to the other ends where the protocol can, and finish.
+  func stopping()
+  /// Requests of this session are being answered: a stopping loop waits for them, within its grace. Asked where the
+  /// door produces its output; other doors' requests are answered in `receive`.
+  func isBusy(_ session: UnsafeMutableRawPointer) -> Bool
   /// The limit of clients is reached: what to tell this one before it is closed.
   func refuse(_ farewell: inout OutputBuffer)
 }
 
 extension StreamDoor {
   public func refuse(_ farewell: inout OutputBuffer) {}
+  public var producesOutput: Bool { false }
+  public func produce(_ session: UnsafeMutableRawPointer, _ output: inout OutputBuffer) -> Bool { false }
+  public func stopping() {}
+  public func isBusy(_ session: UnsafeMutableRawPointer) -> Bool { false }
 }
 
 extension StreamDoor {
@@ -101,8 +116,17 @@ public protocol EventLoop: AnyObject, Sendable {
   var now: UnixMilliseconds { get }
   /// A clock that never goes back, in nanoseconds, read now.
   var monotonicNanoseconds: UInt64 { get }
-  /// Sends bytes outside of a `receive` (publish, MONITOR). False if the connection is gone.
+  /// Sends bytes outside of a `receive` (publish, MONITOR). False if the connection is gone. All that is sent to one
+  /// connection in a turn leaves in one system call at its end, or in pieces of 128 KiB and more.
   @discardableResult func send(_ bytes: UnsafeRawBufferPointer, to id: ConnectionID) -> Bool
+  /// Has the door `produce` for this connection at the end of the turn, however often it is called.
+  func requestOutput(_ id: ConnectionID)
+  /// Connects to an address of digits (no name: looking one up would hold up the loop). The door is told the outcome
+  /// by `connected` or `failed`, never within this call. `close` gives the attempt up.
+  /// - Returns: what to close it by.
+  @discardableResult func connect(
+    to address: NetworkAddress, timeoutMilliseconds: Int, _ door: any OutgoingDoor, _ session: UnsafeMutableRawPointer
+  ) -> ConnectionID
   func close(_ id: ConnectionID, afterFlush: Bool)
   /// A client that waits for pushes (a subscriber, a monitor) is not idle however long nothing arrives from it.
   func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool)
@@ -118,6 +142,16 @@ public protocol EventLoop: AnyObject, Sendable {
 
 extension EventLoop {
   public func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool) {}
+}
+
+/// A loop that only answers: for doors that never connect anywhere.
+extension EventLoop {
+  public func requestOutput(_ id: ConnectionID) {}
+  @discardableResult public func connect(
+    to address: NetworkAddress, timeoutMilliseconds: Int, _ door: any OutgoingDoor, _ session: UnsafeMutableRawPointer
+  ) -> ConnectionID {
+    preconditionFailure("this event loop makes no outgoing connections")
+  }
 }
 
 /// A descriptor that a door drives itself (libmicrohttpd's epoll set), watched by a loop.

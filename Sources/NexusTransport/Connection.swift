@@ -8,6 +8,8 @@ import NexusService
 struct Connection {
   enum Phase: UInt8 {
     case free
+    /// Outgoing, not established yet; its door has no session here.
+    case connecting
     /// Reads, executes, writes.
     case open
     /// Reads no more; closes when its output has been taken.
@@ -20,7 +22,7 @@ struct Connection {
   }
 
   struct Flags: OptionSet {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// The door asked to read no more until `resume`.
     static let suspended = Flags(rawValue: 1 << 0)
     /// Too much output waits: nothing is executed until the client has read.
@@ -34,15 +36,22 @@ struct Connection {
     static let exemptFromIdleTimeout = Flags(rawValue: 1 << 5)
     /// To linger once its session is gone.
     static let lingers = Flags(rawValue: 1 << 6)
+    /// Made by this node: no client, so it counts as none.
+    static let outgoing = Flags(rawValue: 1 << 7)
+    /// Its door writes only when it is asked to `produce`, so that what waits is bounded by that.
+    static let produces = Flags(rawValue: 1 << 8)
+    /// Its door has more to produce once what waits has been taken.
+    static let hasMore = Flags(rawValue: 1 << 9)
+    /// In the loop's list of connections whose door is to produce output at the end of the turn.
+    static let producing = Flags(rawValue: 1 << 10)
 
     static let holdsInput: Flags = [.suspended, .paused, .queued]
   }
 
   var descriptor: Int32 = -1
-  var phase: Phase = .free
   var flags: Flags = []
+  var phase: Phase = .free
   var interest: Poller.Interest = []
-  var closeReason: CloseReason = .byPeer
   var session: UnsafeMutableRawPointer?
   var input = KeptInput()
   /// When bytes last arrived, or waiting output was last taken.
@@ -54,6 +63,7 @@ struct Connection {
   /// What the door last said the first held request will come to, in bytes; 0 where it does not know.
   var expected: UInt32 = 0
   var door: UInt8 = 0
+  var closeReason: CloseReason = .byPeer
   /// When a lingering connection is closed whatever the peer does.
   var lingerUntil: UnixMilliseconds = 0
 

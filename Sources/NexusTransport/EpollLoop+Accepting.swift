@@ -13,11 +13,20 @@ extension EpollLoop {
   /// Refused clients that may linger at the same time.
   static let mostLingering = 1024
 
-  /// Before the thread starts.
+  /// Before the thread starts, or on it.
   func addDoor(_ door: any StreamDoor) {
     precondition(state.pointee.doorCount < LoopState.mostDoors, "a runtime has at most 16 listeners")
     state.pointee.doors[state.pointee.doorCount] = .passRetained(DoorHolder(door))
     state.pointee.doorCount += 1
+  }
+
+  /// The door's place; it gets one with its first connection.
+  func place(of door: any StreamDoor) -> UInt8 {
+    for index in 0..<state.pointee.doorCount where state.pointee.doors[index].takeUnretainedValue().door === door {
+      return UInt8(index)
+    }
+    addDoor(door)
+    return UInt8(state.pointee.doorCount - 1)
   }
 
   func door(of connection: ConnectionPointer) -> any StreamDoor {
@@ -29,6 +38,7 @@ extension EpollLoop {
     for index in 0..<state.pointee.doorCount { state.pointee.doors[index].release() }
     state.pointee.doorCount = 0
     watched = []
+    dials = []
     timers = TimerHeap()
   }
 
@@ -132,6 +142,7 @@ extension EpollLoop {
     connection.pointee.session = session
     state.pointee.statistics.pointee.connectionsNow &+= 1
     if socket.unixPath == nil { setTCPOptions(descriptor) }
+    if door.producesOutput { connection.pointee.flags.insert(.produces) }
     connection.pointee.interest = .read
     guard poller.add(descriptor, token: Token.connection(connection), .read) else {
       return doom(connection, .ioError)
@@ -148,7 +159,7 @@ extension EpollLoop {
       isUnixSocket: false)
   }
 
-  private func setTCPOptions(_ descriptor: Int32) {
+  func setTCPOptions(_ descriptor: Int32) {
     setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     let seconds = limits.keepaliveSeconds.load(ordering: .relaxed)
     guard seconds > 0 else { return }

@@ -26,6 +26,7 @@ extension EpollLoop {
 
   /// Closes at the end of the turn: never while a door may be on the stack with the connection's session.
   func doom(_ connection: ConnectionPointer, _ reason: CloseReason) {
+    if connection.pointee.phase == .connecting { return giveUpDialing(connection, .cancelled) }
     guard connection.pointee.phase == .open || connection.pointee.phase == .draining else { return }
     connection.pointee.phase = .doomed
     connection.pointee.closeReason = reason
@@ -43,6 +44,7 @@ extension EpollLoop {
   func onBroken(_ connection: ConnectionPointer) {
     switch connection.pointee.phase {
     case .open, .draining: doom(connection, .byPeer)
+    case .connecting: onConnected(connection)
     case .lingering: retire(connection)
     case .free, .doomed: break
     }
@@ -60,9 +62,11 @@ extension EpollLoop {
         connection.pointee.session = nil
         door(of: connection).closed(session, connection.pointee.closeReason)
       }
-      state.pointee.statistics.pointee.connectionsNow &-= 1
-      limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
-      assigned.wrappingSubtract(1, ordering: .relaxed)
+      if !connection.pointee.flags.contains(.outgoing) {
+        state.pointee.statistics.pointee.connectionsNow &-= 1
+        limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
+        assigned.wrappingSubtract(1, ordering: .relaxed)
+      }
       if connection.pointee.flags.contains(.lingers) && stopDeadline == nil {
         linger(connection)
       } else {
@@ -134,6 +138,7 @@ extension EpollLoop {
     stopDeadline = monotonicNanoseconds &+ UInt64(max(0, graceMilliseconds)) &* 1_000_000
     closeListening()
     for entry in watched { entry.target?.stopAccepting() }
+    for index in 0..<state.pointee.doorCount { state.pointee.doors[index].takeUnretainedValue().door.stopping() }
   }
 
   func stopStep() {
@@ -141,19 +146,29 @@ extension EpollLoop {
     var left = 0
     for slot in 0..<table.highWater {
       let connection = table.record(slot)
+      // Requests being answered may need them: they go last.
+      if connection.pointee.flags.contains(.outgoing) { continue }
       switch connection.pointee.phase {
       case .open:
         if isOver {
           doom(connection, .shutdown)
+        } else if !connection.pointee.flags.isDisjoint(with: [.hasMore, .producing])
+          || connection.pointee.flags.contains(.produces) && door(of: connection).isBusy(connection.pointee.session!)
+        {
+          break
         } else if connection.pointee.flags.isDisjoint(with: .holdsInput) && onReadable(connection) == .nothing {
           drain(connection, .shutdown)
         }
       case .draining: if isOver { doom(connection, .shutdown) }
       case .lingering: retire(connection)
-      case .doomed, .free: break
+      case .connecting, .doomed, .free: break
       }
       if connection.pointee.phase == .open || connection.pointee.phase == .draining { left += 1 }
     }
     hasEnded = isOver || left == 0 && !watched.contains { $0.target?.isBusy ?? false }
+    guard hasEnded else { return }
+    for slot in 0..<table.highWater where table.record(slot).pointee.flags.contains(.outgoing) {
+      doom(table.record(slot), .shutdown)
+    }
   }
 }

@@ -24,6 +24,7 @@ extension EpollLoop {
     for slot in 0..<table.highWater {
       let connection = table.record(slot)
       let bytes = connection.pointee.input.count + connection.pointee.output.bytes
+      if connection.pointee.flags.contains(.outgoing) { continue }
       if connection.pointee.phase == .open || connection.pointee.phase == .draining, bytes > largestBytes {
         largest = connection
         largestBytes = bytes

@@ -54,7 +54,9 @@ extension EpollLoop {
     pauseIfMuchWaits(connection)
   }
 
+  /// Never where the door meters its output: two such ends that both stopped reading would wait for one another.
   private func pauseIfMuchWaits(_ connection: ConnectionPointer) {
+    if connection.pointee.flags.contains(.produces) { return }
     if connection.pointee.output.bytes > limits.pauseOutputBytes.load(ordering: .relaxed) {
       connection.pointee.flags.insert(.paused)
     }
@@ -69,8 +71,11 @@ extension EpollLoop {
   }
 
   func onWritable(_ connection: ConnectionPointer) {
-    guard connection.pointee.phase == .open || connection.pointee.phase == .draining else { return }
-    flush(connection)
+    switch connection.pointee.phase {
+    case .open, .draining: flush(connection)
+    case .connecting: onConnected(connection)
+    case .free, .doomed, .lingering: break
+    }
   }
 
   private func flush(_ connection: ConnectionPointer) {
@@ -83,6 +88,7 @@ extension EpollLoop {
     case .emptied:
       if connection.pointee.phase == .draining { return letGo(connection) }
       setInterest(connection, connection.pointee.interest.subtracting(.write))
+      if connection.pointee.flags.contains(.hasMore) { enlist(connection) }
     case .blocked, .more: setInterest(connection, connection.pointee.interest.union(.write))
     case .broken: return doom(connection, .byPeer)
     }

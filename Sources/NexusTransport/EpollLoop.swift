@@ -36,6 +36,11 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   var queued: [ConnectionPointer] = []
   /// Connections with pushes to send at the end of the turn.
   var dirty: [ConnectionPointer] = []
+  /// Connections whose doors are to produce output at the end of the turn.
+  var producing: [ConnectionPointer] = []
+  var producingNow: [ConnectionPointer] = []
+  /// Outgoing connections that are not established yet.
+  var dials: [Dial] = []
   /// Connections to close at the end of the turn.
   var doomed: [ConnectionPointer] = []
   /// Closed in this turn: their records are reused only after it, because events of this turn may point to them.
@@ -137,12 +142,15 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
         moreSoon = true
       }
     }
+    if !dials.isEmpty { runDials() }
     if stopDeadline != nil { stopStep() }
+    if !producing.isEmpty { runProducing() }
     if !dirty.isEmpty { flushDirty() }
     if gauge.bytes > limits.allBuffersBytes.load(ordering: .relaxed) { askAllToShed() }
     // The second condition: the wall clock was set back.
     if now >= nextSweep || nextSweep - now > 5000 { sweep() }
     if !doomed.isEmpty { closeDoomed() }
+    if hasEnded && !dials.isEmpty { runDials() }
     if !retired.isEmpty {
       for connection in retired { table.release(connection) }
       retired.removeAll(keepingCapacity: true)
@@ -185,13 +193,14 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   }
 
   private func sleepMilliseconds() -> Int {
-    if !queued.isEmpty || !doomed.isEmpty || !dirty.isEmpty { return 0 }
+    if !queued.isEmpty || !doomed.isEmpty || !dirty.isEmpty || !producing.isEmpty { return 0 }
     var sleep = moreSoon ? 1 : stopDeadline != nil ? 5 : Self.idleMilliseconds
     if let deadline = timers.nextDeadline {
       let time = monotonicNanoseconds
       sleep = min(sleep, deadline <= time ? 0 : Int((deadline - time + 999_999) / 1_000_000))
     }
     if !watched.isEmpty { sleep = min(sleep, watchedMilliseconds()) }
+    if !dials.isEmpty { sleep = min(sleep, dialsMilliseconds()) }
     return sleep
   }
 

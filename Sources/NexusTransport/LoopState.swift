@@ -42,5 +42,9 @@ final class DoorHolder {
 
   @inline(never) func foreseen() { door.foreseen() }
 
+  @inline(never) func produce(_ session: UnsafeMutableRawPointer, _ output: inout OutputBuffer) -> Bool {
+    door.produce(session, &output)
+  }
+
   @inline(never) func turnEnded(now: UnixMilliseconds) -> Bool { door.turnEnded(now: now) }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import NexusModel
 
 /// An IPv4, IPv6 or Unix address as the kernel has it.
 struct SocketAddress: CustomStringConvertible {
@@ -44,6 +45,20 @@ struct SocketAddress: CustomStringConvertible {
       next = entry.pointee.ai_next
     }
     return addresses
+  }
+
+  /// An address that needs no looking up; nil for a name.
+  init?(digits address: NetworkAddress) {
+    var hints = addrinfo()
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(address.host, String(address.port), &hints, &list) == 0, let list else { return nil }
+    defer { freeaddrinfo(list) }
+    withUnsafeMutableBytes(of: &storage) {
+      $0.copyMemory(from: UnsafeRawBufferPointer(start: list.pointee.ai_addr, count: Int(list.pointee.ai_addrlen)))
+    }
+    length = list.pointee.ai_addrlen
   }
 
   var family: sa_family_t { storage.ss_family }
