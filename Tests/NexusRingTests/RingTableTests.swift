@@ -6,12 +6,11 @@ import Testing
 @Suite struct RingTableTests {
   @Test(arguments: RingHash.allCases)
   func equalMembersGiveEqualTablesInWhateverOrder(_ hash: RingHash) {
-    let ring = members(17, zones: 3) { UInt16(50 + 10 * $0) }
+    let ring = members(9, zones: 3) { UInt16(50 + 10 * $0) }
     let table = RingTable(members: ring, settings: settings(hash, copies: 3))
     var chance = Chance(state: 7)
-    for _ in 0..<3 {
-      #expect(RingTable(members: ring.shuffled(using: &chance), settings: settings(hash, copies: 3)) == table)
-    }
+    #expect(RingTable(members: ring.shuffled(using: &chance), settings: settings(hash, copies: 3)) == table)
+    #expect(RingTable(members: ring.reversed(), settings: settings(hash, copies: 3)) == table)
   }
 
   private static let digests: [UInt64] = [
@@ -47,7 +46,7 @@ import Testing
   }
 
   @Test func everyListNamesDifferentMembersAndStartsWithItsHolders() {
-    for (count, copies) in [(2, 3), (3, 1), (7, 2), (12, 4), (40, 16)] {
+    for (count, copies) in [(2, 3), (3, 1), (7, 2), (20, 16)] {
       let table = RingTable(members: members(count, zones: 4), settings: settings(copies: copies))
       #expect(table.depth == min(count, copies + 3) && table.places.count == table.depth * Slot.count)
       for slot in slots {
