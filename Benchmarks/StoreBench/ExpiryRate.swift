@@ -58,8 +58,8 @@ func measureExpiry(_ options: Options) throws -> JSONObject {
 
 /// One turn of a loop that has no clients: background work, then sleep until there may be more.
 private func runTurn(_ subject: Subject) {
-  let more = subject.maintain(now: Subject.now())
-  usleep(more ? Subject.turnMicroseconds : 10 * Subject.turnMicroseconds)
+  let rest = subject.maintain(now: Subject.now())
+  usleep(UInt32(min(rest, Subject.idleMilliseconds)) * 1000)
 }
 
 /// Bytes that other writes cannot have.

@@ -7,10 +7,8 @@ import NexusStore
 final class Subject {
   static let worker: Worker = 1
   static let namespace: NamespaceNumber = 0
-  /// What a loop of the server gives the store after each of its turns, and the shortest time between two turns of
-  /// a loop that has nothing else to do.
-  static let maintenanceNanoseconds = 160_000
-  static let turnMicroseconds: UInt32 = 1_000
+  /// The longest time between two turns of a server's loop that has nothing else to do.
+  static let idleMilliseconds = 200
 
   let store: Store
   /// Largest value that is ever written: one block of bytes serves them all.
@@ -80,8 +78,8 @@ final class Subject {
   }
 
   @discardableResult
-  func maintain(now: UnixMilliseconds) -> Bool {
-    store.maintain(loop: 0, as: Self.worker, now: now, budgetNanoseconds: Self.maintenanceNanoseconds)
+  func maintain(now: UnixMilliseconds) -> Int {
+    store.maintain(loop: 0, as: Self.worker, now: now, monotonic: Clock.monotonic)
   }
 
   var entries: Int { store.count(in: Self.namespace) }

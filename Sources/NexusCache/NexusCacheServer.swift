@@ -78,7 +78,7 @@ public final class NexusCacheServer {
     do throws(TransportError) {
       try runtime.start(statistics: node.statistics) { [node] listener, loop -> any StreamDoor in
         if listener == Listeners.redis { return redis.makeEngine(loop) }
-        return Maintenance(node.store, loop.index)
+        return Maintenance(node.store, loop)
       }
     } catch { throw StartFailure(error.description) }
     isRunning = true

@@ -114,9 +114,9 @@ extension Store {
     free(handle, as: worker)
   }
 
-  func free(_ handle: UInt32, as worker: Worker) {
-    heaps[Int(pool.pages[Int(pool.page(of: handle))].heap)].free(handle, as: worker)
-  }
+  func free(_ handle: UInt32, as worker: Worker) { heap(holding: handle).free(handle, as: worker) }
+
+  func heap(holding handle: UInt32) -> Heap { heaps[Int(pool.pages[Int(pool.page(of: handle))].heap)] }
 
   // MARK: Watching
 

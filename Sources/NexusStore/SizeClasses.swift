@@ -95,4 +95,9 @@ enum TableSize {
     if buckets > 128 { return count < growAt(buckets) / 3 }
     return count + count / 16 + 1 <= growAt(before(buckets))
   }
+
+  /// So few entries that a table of half the size has room for them.
+  static func isHalfEmpty(_ count: Int, _ buckets: Int) -> Bool {
+    buckets > 1 && count < growAt(buckets) / (buckets > 128 ? 3 : 2)
+  }
 }

@@ -1,61 +1,104 @@
 import CIntrinsics
-import Glibc
 import NexusModel
 
 /// Where one loop's background work stands. Touched by its loop only.
 struct BackgroundState {
   var lastRun: UnixMilliseconds = 0
-  var hadMore = false
+  var rest = 0
+  var pace = Pace()
   var sweepSlot = 0
   var sweepStartedAt: UnixMilliseconds = 0
   var isSweeping = false
 }
 
+/// Keeps passes over the stripes within their share of a core.
+///
+/// Time that is not used is saved up to a millisecond: a loop without clients, which may rest, works for a long while
+/// after a long rest. What a processor forgets while it rests (address translations above all) makes ten short whiles
+/// cost twice as much. A loop with clients has turns more often, and spends less in each.
+struct Pace {
+  /// Of a core.
+  static let sharePercent: UInt64 = 18
+  static let savedNanosecondsMax: UInt64 = 1_000_000
+  /// Less is not worth starting for.
+  static let usefulNanoseconds: UInt64 = 100_000
+  /// In which about `savedNanosecondsMax` come together.
+  static let restMilliseconds = 5
+
+  private var savedNanoseconds = savedNanosecondsMax
+  private var countedUntil: UInt64 = 0
+
+  /// What may be spent now, in nanoseconds.
+  mutating func budget(at monotonic: UInt64) -> UInt64 {
+    let elapsed = monotonic &- countedUntil
+    countedUntil = monotonic
+    // Clamped first: the first interval is as long as the machine is up.
+    let earned = min(elapsed, Self.savedNanosecondsMax * 100) * Self.sharePercent / 100
+    savedNanoseconds = min(savedNanoseconds + earned, Self.savedNanosecondsMax)
+    return savedNanoseconds < Self.usefulNanoseconds ? 0 : savedNanoseconds
+  }
+
+  mutating func spent(_ nanoseconds: UInt64) { savedNanoseconds -= min(savedNanoseconds, nanoseconds) }
+}
+
 extension Store {
   /// How often each loop passes over its stripes: expired memory is back after at most two of these.
-  static var sweepEveryMilliseconds: Int64 { 400 }
+  static var sweepEveryMilliseconds: Int64 { 800 }
   /// At the ceiling tables follow their slots more closely: what they do not use holds entries.
   static var sweepEveryMillisecondsWhenFull: Int64 { 100 }
-  private var isNearCeiling: Bool { ledger.usedBytes > ledger.limitBytes - 4 * pool.pageBytes }
+  var isNearCeiling: Bool { ledger.usedBytes > ledger.limitBytes - 4 * pool.pageBytes }
 
-  /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables, for about the given time.
-  /// True if there is more to do soon. Each loop cares for its own share of the stripes.
-  public func maintain(loop: Int, as worker: Worker, now: UnixMilliseconds, budgetNanoseconds: Int) -> Bool {
-    guard loop < max(configuration.loops, 1) else { return false }
+  /// Frees expired entries, finishes growth, returns flushed memory, shrinks sparse tables; each loop for its own
+  /// share of the stripes. Answers in how many milliseconds it wants to be called again, if not earlier.
+  ///
+  /// `monotonic`: a clock that is never set, in nanoseconds. A call takes a millisecond of it at most, and all calls of
+  /// a loop together not more than `Pace` allows.
+  @discardableResult
+  public func maintain(loop: Int, as worker: Worker, now: UnixMilliseconds, monotonic: () -> UInt64) -> Int {
+    guard loop < max(configuration.loops, 1) else { return .max }
     let state = background + loop
     // Busy loops have many turns a millisecond.
-    if state.pointee.lastRun == now { return state.pointee.hadMore }
+    if state.pointee.lastRun == now { return state.pointee.rest }
     state.pointee.lastRun = now
     atomicStore(clock, now)
-    state.pointee.hadMore = work(state, loop, worker, now, budgetNanoseconds)
-    return state.pointee.hadMore
+    state.pointee.rest = work(state, loop, worker, now, monotonic)
+    return state.pointee.rest
   }
 
   private func work(
     _ state: UnsafeMutablePointer<BackgroundState>, _ loop: Int, _ worker: Worker, _ now: UnixMilliseconds,
-    _ budgetNanoseconds: Int
-  ) -> Bool {
-    let deadline = monotonicNanoseconds() + UInt64(budgetNanoseconds)
-    var more = false
+    _ monotonic: () -> UInt64
+  ) -> Int {
     let interval = isNearCeiling ? Self.sweepEveryMillisecondsWhenFull : Self.sweepEveryMilliseconds
-    if !state.pointee.isSweeping, now - state.pointee.sweepStartedAt >= interval {
+    // The second condition: the wall clock was set back.
+    let sinceStart = now - state.pointee.sweepStartedAt
+    if !state.pointee.isSweeping, sinceStart >= interval || sinceStart < 0 {
       state.pointee.isSweeping = true
       state.pointee.sweepStartedAt = now
       state.pointee.sweepSlot = 0
       if loop == 0 { for heap in heaps { heap.beginTableEvacuation(as: worker) } }
     }
-    if state.pointee.isSweeping { more = sweep(loop, state, now, deadline, as: worker) }
-    if atomicLoad(resizeCount) != 0 { more = advanceResizes(as: worker) || more }
-    if reclaimFlushed(slots: 256, as: worker) { more = true }
+    if state.pointee.isSweeping {
+      let start = monotonic()
+      let budget = state.pointee.pace.budget(at: start)
+      if budget > 0 {
+        sweep(loop, state, now, until: start + budget, monotonic, as: worker)
+        state.pointee.pace.spent(monotonic() - start)
+      }
+    }
+    var hasMore = false
+    if atomicLoad(resizeCount) != 0 { hasMore = advanceResizes(as: worker) }
+    if reclaimFlushed(slots: 256, as: worker) { hasMore = true }
     if ledger.usedBytes > ledger.limitBytes - pool.pageBytes, shouldCompact { _ = compact(moves: 64, as: worker) }
     ledger.notePeak()
-    return more
+    if hasMore { return 1 }
+    return state.pointee.isSweeping ? Pace.restMilliseconds : max(1, Int(state.pointee.sweepStartedAt + interval - now))
   }
 
   private func sweep(
-    _ loop: Int, _ state: UnsafeMutablePointer<BackgroundState>, _ now: UnixMilliseconds, _ deadline: UInt64,
-    as worker: Worker
-  ) -> Bool {
+    _ loop: Int, _ state: UnsafeMutablePointer<BackgroundState>, _ now: UnixMilliseconds, until deadline: UInt64,
+    _ monotonic: () -> UInt64, as worker: Worker
+  ) {
     let current = ExpiryTick.current(now)
     var sinceClock = 0
     while state.pointee.sweepSlot < Slot.count {
@@ -86,11 +129,10 @@ extension Store {
       sinceClock += 1
       if sinceClock == 4 {
         sinceClock = 0
-        if monotonicNanoseconds() > deadline { return true }
+        if monotonic() > deadline { return }
       }
     }
     state.pointee.isSweeping = false
-    return false
   }
 
   /// One slot of a stripe without anything to expire gets a look whether its table became too large.
@@ -102,8 +144,8 @@ extension Store {
       let count = Int(atomicLoad(table.countAndFlagWord) & ~SlotTable.resizingFlag)
       let bucketCount = Int(atomicLoad(table.bucketCountWord))
       let buckets = atomicLoad(table.bucketsWord)
-      let isSparse = count == 0 || TableSize.isSparse(count, bucketCount)
-      guard buckets != emptyBucket, isSparse || isInEvacuatedPage(buckets, bucketCount) else { continue }
+      let isTooLarge = count == 0 || isSparse(count, bucketCount)
+      guard buckets != emptyBucket, isTooLarge || isInEvacuatedPage(buckets, bucketCount) else { continue }
       let taken = lock(stripe: stripe, as: worker)
       shrinkIfSparse(UInt16(index), as: worker)
       leaveEvacuatedPage(UInt16(index), as: worker)
@@ -121,11 +163,5 @@ extension Store {
     advanceResize(slot, buckets: 64, as: worker)
     if taken { atomicUnlock(lockWord(stripe)) }
     return true
-  }
-
-  func monotonicNanoseconds() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }

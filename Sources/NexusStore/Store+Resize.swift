@@ -50,12 +50,17 @@ extension Store {
       freeTable(old, bucketCount, as: worker)
       return
     }
-    guard TableSize.isSparse(table.pointee.count, bucketCount) else { return }
+    guard isSparse(table.pointee.count, bucketCount) else { return }
     var smaller = 1
     while TableSize.growAt(smaller) < table.pointee.count + table.pointee.count / 16 + 1 {
       smaller = TableSize.after(smaller)
     }
     if smaller < bucketCount { resize(slot, to: smaller, as: worker) }
+  }
+
+  /// Moving entries costs a visit to each: only where memory is short do tables follow their slots closely.
+  func isSparse(_ count: Int, _ bucketCount: Int) -> Bool {
+    isNearCeiling ? TableSize.isSparse(count, bucketCount) : TableSize.isHalfEmpty(count, bucketCount)
   }
 
   /// A table in a page that is being emptied moves to another. From the background.
@@ -156,6 +161,7 @@ extension Store {
     _ old: UnsafeMutableRawPointer, _ range: Range<Int>, of total: Int, to fresh: UnsafeMutableRawPointer,
     _ freshCount: UInt32
   ) {
+    let now = atomicLoad(clock)
     var index = range.lowerBound
     prefetchItems(old, index..<min(index + 4, range.upperBound))
     while index < range.upperBound {
@@ -163,15 +169,13 @@ extension Store {
         prefetchItems(old, index + 4..<min(index + 8, range.upperBound))
       }
       let bucket = Bucket(old + index * Bucket.byteCount)
-      let tick = bucket.earliestTick
       var taken = ~bucket.matches(0) & 0xFFF
       while taken != 0 {
         let at = taken.trailingZeroBitCount
         let handle = bucket.handle(at)
         let item = Item(pool.address(handle))
         let target = place(handle, hash(of: item), in: fresh, freshCount)
-        // The bucket's tick is early enough for each of its entries that expire.
-        if tick != 0, item.flags & Item.Flag.expiry != 0 { target.noteExpiry(tick) }
+        if item.flags & Item.Flag.expiry != 0 { target.noteExpiry(ExpiryTick.of(item.expiresAt, now: now)) }
         bucket.setTag(at, 0)
         taken &= taken - 1
       }

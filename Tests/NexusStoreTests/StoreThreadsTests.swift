@@ -79,7 +79,7 @@ import Testing
           plain.delete(name)
           written[index] = nil
         case 60..<63:
-          _ = team.store.maintain(loop: number, as: plain.worker, now: plain.now, budgetNanoseconds: 100_000)
+          plain.maintain(loop: number)
         case 63: _ = team.store.compact(moves: 64, as: plain.worker)
         case 64 where step % 11 == 0:
           _ = team.store.scan(0, from: random.next() >> 20, budget: 50, as: plain.worker, now: plain.now) { _ in }

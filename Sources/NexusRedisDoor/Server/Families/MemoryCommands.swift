@@ -14,8 +14,8 @@ extension CommandTable {
       },
       subcommand("memory|purge", "O(1)", "Returns free memory to the system.") { call in
         // The store gives free pages back by itself; this only lets it do now what it would do in its next turns.
-        _ = call.store.maintain(
-          loop: call.engine.loop.index, as: call.worker, now: call.now, budgetNanoseconds: 1_000_000)
+        let loop = call.engine.loop
+        call.store.maintain(loop: loop.index, as: call.worker, now: call.now) { loop.monotonicNanoseconds }
         call.replyOK()
       },
       subcommand("memory|stats", "O(1)", "Memory by purpose.") { $0.replyMemoryStatistics() },
