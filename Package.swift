@@ -57,7 +57,9 @@ let package = Package(
 
     // Tests, and what they share.
     .target(name: "NexusTestSupport", path: "Tests/NexusTestSupport"),
-    .testTarget(name: "IntegrationTests", dependencies: ["NexusTestSupport", "nexuscache"]),
+    .testTarget(
+      name: "IntegrationTests",
+      dependencies: ["NexusTestSupport", "nexuscache", "NexusModel", "NexusService", "NexusTransport"]),
     .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
     .testTarget(name: "TidyTests", dependencies: ["NexusService"]),
     .testTarget(name: "OperatorTests", dependencies: ["NexusTestSupport", "nexuscache"]),
