@@ -30,16 +30,21 @@ extension EpollLoop {
     producingNow.removeAll(keepingCapacity: true)
   }
 
-  /// True: all was taken, and there is more.
+  /// As long as the socket takes everything, up to what one connection may send in a turn. True: there is more.
   private func produce(_ connection: ConnectionPointer) -> Bool {
-    connection.pointee.flags.remove(.hasMore)
-    var output = state.pointee.output
     let door = state.pointee.doors[Int(connection.pointee.door)]
     let session = connection.pointee.session!
-    let hasMore = door._withUnsafeGuaranteedRef { $0.produce(session, &output) }
-    if hasMore { connection.pointee.flags.insert(.hasMore) }
-    deliver(connection, &output)
-    state.pointee.output = output
-    return hasMore && connection.pointee.phase == .open && connection.pointee.output.isEmpty
+    var left = Self.sendTurnBytes
+    while left > 0 {
+      connection.pointee.flags.remove(.hasMore)
+      var output = state.pointee.output
+      let hasMore = door._withUnsafeGuaranteedRef { $0.produce(session, &output) }
+      if hasMore { connection.pointee.flags.insert(.hasMore) }
+      left -= max(output.count, 4096)
+      deliver(connection, &output)
+      state.pointee.output = output
+      guard hasMore, connection.pointee.phase == .open, connection.pointee.output.isEmpty else { return false }
+    }
+    return true
   }
 }

@@ -1,6 +1,19 @@
 import Glibc
 import NexusModel
 
+extension NetworkAddress {
+  /// The addresses of digits that this one's name stands for; itself where it is one. Asks the system, which may ask
+  /// the network: it blocks, so never on a loop's thread.
+  public func resolved() throws(TransportError) -> [NetworkAddress] {
+    do {
+      return try SocketAddress.resolve(host, port: port).map { NetworkAddress(host: $0.host, port: $0.port) }
+    } catch {
+      guard case .invalidAddress(_, let reason) = error else { throw error }
+      throw .unknownHost(host, reason: reason)
+    }
+  }
+}
+
 /// An IPv4, IPv6 or Unix address as the kernel has it.
 struct SocketAddress: CustomStringConvertible {
   static let longestUnixPath = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1

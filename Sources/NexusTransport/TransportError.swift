@@ -4,6 +4,7 @@ import Glibc
 public enum TransportError: Error, Equatable, CustomStringConvertible {
   case cannotListen(on: String, reason: String, advice: String)
   case invalidAddress(String, reason: String)
+  case unknownHost(String, reason: String)
   case system(String, Int32)
 
   public var description: String {
@@ -12,6 +13,8 @@ public enum TransportError: Error, Equatable, CustomStringConvertible {
     case .invalidAddress(let address, let reason):
       "\"\(address)\" is not an address to listen on: \(reason); "
         + "give an IPv4 or IPv6 address of this machine, a host name, or * for all"
+    case .unknownHost(let host, let reason):
+      "\"\(host)\" leads nowhere: \(reason); give an IPv4 or IPv6 address or a host name that this machine can look up"
     case .system(let what, let code): "\(what): \(systemErrorText(code))"
     }
   }

@@ -7,9 +7,9 @@ import NexusService
 ///
 /// Invariant: used on its loop's thread only, or before that has started.
 public final class HTTP2Door: OutgoingDoor, MessageStreams, @unchecked Sendable {
-  /// About what one connection is given to send before the others have their turn, in bytes. Less than what the loop
-  /// keeps its buffer at.
-  static let outputBytes = 960 * 1024
+  /// What one system call sends at most, about, in bytes: what was just copied is still in the core's cache when the
+  /// kernel copies it on.
+  static let outputBytes = 240 * 1024
   private static let complaintMilliseconds = 10_000
 
   let loop: any EventLoop
@@ -22,7 +22,6 @@ public final class HTTP2Door: OutgoingDoor, MessageStreams, @unchecked Sendable 
   /// Those that new calls go to.
   private var outgoing: [NetworkAddress: HTTP2Connection] = [:]
   private var isTicking = false
-  private var isStopping = false
   private var nextComplaint = 0
   /// When `expireCalls` will look, in milliseconds of the monotonic clock.
   private var nextExpiry = Int.max
@@ -175,7 +174,6 @@ public final class HTTP2Door: OutgoingDoor, MessageStreams, @unchecked Sendable 
   public func turnEnded(now: UnixMilliseconds) -> Bool { false }
 
   public func stopping() {
-    isStopping = true
     for connection in connections where connection.address == nil { connection.session.sayFarewell() }
   }
 
@@ -222,6 +220,8 @@ public final class HTTP2Door: OutgoingDoor, MessageStreams, @unchecked Sendable 
   }
 
   func limit(_ call: Call, milliseconds: Int) {
+    // Decades are as good as never, and do not overflow.
+    let milliseconds = min(milliseconds, 1 << 40)
     let deadline = nowMilliseconds + milliseconds
     call.deadline = deadline
     if deadline < nextExpiry { scheduleExpiry(deadline, milliseconds) }

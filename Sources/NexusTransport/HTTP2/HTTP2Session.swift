@@ -129,19 +129,15 @@ final class HTTP2Session {
     output = target
     outputLimit = output.count + limit
     var bytes: UnsafePointer<UInt8>?
-    var hasMore = true
+    // Ends early where all is said. DATA frames are appended by their callback, which ends it at the limit.
     while output.count < outputLimit {
       let count = nghttp2_session_mem_send(handle, &bytes)
-      guard count > 0 else {
-        // Stopped by the limit within a frame's callback, or done.
-        hasMore = count == 0 && output.count >= outputLimit
-        break
-      }
+      if count <= 0 { break }
       output.append(bytes!, count)
     }
     target = output
-    tellDrained()
-    return hasMore || wantsToWrite
+    let isFull = output.count >= outputLimit
+    return tellDrained() && wantsToWrite || isFull
   }
 
   /// Something was submitted to libnghttp2.
@@ -157,11 +153,13 @@ final class HTTP2Session {
 
   func onEmptied(_ call: Call) { justDrained.append(call) }
 
-  private func tellDrained() {
-    guard !justDrained.isEmpty else { return }
+  /// True: somebody was told, who may have sent more.
+  private func tellDrained() -> Bool {
+    guard !justDrained.isEmpty else { return false }
     let drained = justDrained
     justDrained.removeAll(keepingCapacity: true)
     for call in drained where call.queuedBytes == 0 { call.handler?.drained() }
+    return true
   }
 
   // MARK: Calls

@@ -278,8 +278,8 @@ final class MuteListener {
   let descriptor: Int32
   let port: UInt16
 
-  init() throws {
-    let opened = try Listening.tcp(SocketAddress.resolve("127.0.0.1", port: 0)[0], loops: 1, backlog: 16)
+  init(backlog: Int32 = 16) throws {
+    let opened = try Listening.tcp(SocketAddress.resolve("127.0.0.1", port: 0)[0], loops: 1, backlog: backlog)
     descriptor = opened.descriptors[0]
     port = opened.address.port
   }

@@ -173,6 +173,18 @@ import Testing
     #expect(pair.served[1].end?.status.code == .cancelled)
   }
 
+  @Test func `heads that are too long end their call only`() throws {
+    let pair = SessionPair()
+    pair.serveEcho()
+    let caller = pair.open(headers: [("x-long", String(repeating: "x", count: 20_000))])
+    let other = pair.open()
+    other.stream!.send(text: "fine")
+    try pair.settle()
+    #expect(caller.end?.status.code == .internal)
+    #expect(other.texts == ["fine"])
+    #expect(pair.served.count == 1)
+  }
+
   @Test func `a session that ends tells every call once, and what was sent may have been done`() throws {
     let pair = SessionPair()
     pair.serve("/test.Echo/Echo")
