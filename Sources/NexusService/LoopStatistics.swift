@@ -20,6 +20,9 @@ public struct LoopStatistics: Sendable {
   public var deleteHits: UInt64 = 0
   public var deleteMisses: UInt64 = 0
   public var deleteErrors: UInt64 = 0
+  /// Operations given away because their slots are not executed here, and those executed for other members.
+  public var operationsForwarded: UInt64 = 0
+  public var operationsExecuted: UInt64 = 0
   public var httpRequests: UInt64 = 0
   /// Replies by the hundreds of their status: [2] counts 200 to 299.
   public var httpReplies: InlineArray<6, UInt64> = .init(repeating: 0)

@@ -130,6 +130,9 @@ public protocol EventLoop: AnyObject, Sendable {
   func close(_ id: ConnectionID, afterFlush: Bool)
   /// A client that waits for pushes (a subscriber, a monitor) is not idle however long nothing arrives from it.
   func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool)
+  /// While the door owes it replies that come later, a connection whose client has finished sending stays open, and a
+  /// loop that stops waits for it, within its grace.
+  func owesReplies(_ id: ConnectionID, _ owes: Bool)
   /// Ends a `suspend`: offers the kept input again.
   func resume(_ id: ConnectionID)
   /// Bytes waiting to be read by the client, for CLIENT LIST (`omem`), and of unfinished input (`qbuf`).
@@ -142,6 +145,7 @@ public protocol EventLoop: AnyObject, Sendable {
 
 extension EventLoop {
   public func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool) {}
+  public func owesReplies(_ id: ConnectionID, _ owes: Bool) {}
 }
 
 /// A loop that only answers: for doors that never connect anywhere.

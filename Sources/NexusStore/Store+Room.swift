@@ -17,6 +17,11 @@ extension Store {
     return makeRoom(byteCount, namespace, worker, now)
   }
 
+  /// Whether a write would be admitted without making room: for whoever holds locks already.
+  public func admitsAtOnce(_ byteCount: Int, in namespace: NamespaceNumber) -> Bool {
+    !namespaces[Int(namespace)].isLimited && fits(byteCount)
+  }
+
   @usableFromInline func fits(_ byteCount: Int) -> Bool { ledger.fits(byteCount &+ pool.pageBytes &* 2) }
 
   /// What one entry with this much key and value takes, roughly.

@@ -44,6 +44,8 @@ struct Connection {
     static let hasMore = Flags(rawValue: 1 << 9)
     /// In the loop's list of connections whose door is to produce output at the end of the turn.
     static let producing = Flags(rawValue: 1 << 10)
+    /// Its door has replies for it that come later.
+    static let owed = Flags(rawValue: 1 << 11)
 
     static let holdsInput: Flags = [.suspended, .paused, .queued]
   }

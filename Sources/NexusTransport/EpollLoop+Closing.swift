@@ -124,7 +124,7 @@ extension EpollLoop {
     for slot in 0..<table.highWater {
       let connection = table.record(slot)
       guard connection.pointee.phase == .open, now - connection.pointee.lastActive > timeout,
-        connection.pointee.flags.isDisjoint(with: [.suspended, .exemptFromIdleTimeout])
+        connection.pointee.flags.isDisjoint(with: [.suspended, .exemptFromIdleTimeout, .owed])
       else { continue }
       doom(connection, .idleTimeout)
     }
@@ -156,7 +156,9 @@ extension EpollLoop {
           || connection.pointee.flags.contains(.produces) && door(of: connection).isBusy(connection.pointee.session!)
         {
           break
-        } else if connection.pointee.flags.isDisjoint(with: .holdsInput) && onReadable(connection) == .nothing {
+        } else if connection.pointee.flags.isDisjoint(with: .holdsInput) && onReadable(connection) == .nothing,
+          !connection.pointee.flags.contains(.owed)
+        {
           drain(connection, .shutdown)
         }
       case .draining: if isOver { doom(connection, .shutdown) }

@@ -186,9 +186,20 @@ extension EpollLoop {
 
   func closeIfFinished(_ connection: ConnectionPointer) {
     let flags = connection.pointee.flags
-    guard connection.pointee.phase == .open, flags.contains(.peerFinished), flags.isDisjoint(with: .holdsInput)
+    guard connection.pointee.phase == .open, flags.contains(.peerFinished), flags.isDisjoint(with: .holdsInput),
+      !flags.contains(.owed)
     else { return }
     drain(connection, .byPeer)
+  }
+
+  public func owesReplies(_ id: ConnectionID, _ owes: Bool) {
+    guard let connection = table.find(id) else { return }
+    if owes {
+      connection.pointee.flags.insert(.owed)
+    } else {
+      connection.pointee.flags.remove(.owed)
+      if connection != state.pointee.current { closeIfFinished(connection) }
+    }
   }
 
   /// Throws away what still arrives on a connection whose input no longer matters.

@@ -142,6 +142,11 @@ public struct Call {
   /// nothing may be evicted then: the answer is true, and the store itself refuses what does not fit.
   public mutating func admit(_ byteCount: Int) -> Bool {
     if engine.isExecuting { return true }
+    if engine.isHolding {
+      if engine.hasRoomWhileHolding(byteCount, in: namespace) { return true }
+      replyOutOfMemory()
+      return false
+    }
     if case .stored = store.admit(byteCount, in: namespace, as: worker, now: now) { return true }
     replyOutOfMemory()
     return false

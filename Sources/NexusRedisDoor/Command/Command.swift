@@ -8,6 +8,7 @@ public struct Command: Sendable {
   public let arity: Int
   public let flags: Flags
   public let keys: KeyPositions
+  public let spread: Spread
   public let group: Group
   /// One sentence, as COMMAND DOCS shows it.
   public let summary: String
@@ -18,13 +19,14 @@ public struct Command: Sendable {
   public let handler: Handler
 
   public init(
-    _ name: String, arity: Int, _ flags: Flags, keys: KeyPositions = .none, group: Group, since: String,
-    complexity: String, summary: String, subcommands: [Command] = [], handler: @escaping Handler
+    _ name: String, arity: Int, _ flags: Flags, keys: KeyPositions = .none, spread: Spread = .oneSlot, group: Group,
+    since: String, complexity: String, summary: String, subcommands: [Command] = [], handler: @escaping Handler
   ) {
     self.name = name
     self.arity = arity
     self.flags = flags
     self.keys = keys
+    self.spread = spread
     self.group = group
     self.since = since
     self.complexity = complexity
@@ -63,6 +65,27 @@ public struct Command: Sendable {
     case range(first: Int, last: Int, step: Int)
     /// Key positions that depend on the arguments; gets the arguments as strings of bytes, answers positions.
     case computed(@Sendable ([[UInt8]]) -> [Int])
+  }
+
+  /// How the command runs in a cluster.
+  public enum Spread: Sendable {
+    /// Where the slot of its keys is; they have to share one. Without keys: on the node that was asked.
+    case oneSlot
+    /// On the node that was asked, whatever its keys: they name nothing that lies anywhere.
+    case here
+    /// Divided among the owners of its keys; the reply is the array of their replies' elements, one for each key.
+    case values
+    /// Divided; the reply is the sum of theirs.
+    case sum
+    /// Divided; OK when all of them say so.
+    case all
+
+    var isScattered: Bool {
+      switch self {
+      case .values, .sum, .all: true
+      case .oneSlot, .here: false
+      }
+    }
   }
 
   public enum Group: String, Sendable {

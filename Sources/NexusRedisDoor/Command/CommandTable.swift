@@ -25,6 +25,9 @@ public final class CommandTable: @unchecked Sendable {
     let firstKey: Int
     let arity: Int
     let flags: Command.Flags
+    let spread: Command.Spread
+    /// Its keys decide where it runs in a cluster.
+    let isKeyed: Bool
     let traits: Traits
 
     init(_ command: Command, firstSubcommand: Int, parent: Int) {
@@ -36,6 +39,8 @@ public final class CommandTable: @unchecked Sendable {
       if case .range(let first, _, _) = command.keys { firstKey = first } else { firstKey = 0 }
       arity = command.arity
       flags = command.flags
+      spread = command.spread
+      if case .none = command.keys { isKeyed = false } else { isKeyed = command.spread != .here }
       traits = Traits(command.name)
     }
   }

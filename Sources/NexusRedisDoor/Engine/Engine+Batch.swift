@@ -50,6 +50,10 @@ struct ReceiveState {
   var misses = 0
   var sets = 0
   var setErrors = 0
+  /// Somebody else may execute some slots.
+  var isClustered = false
+  /// Where in `out` begins what waits behind the session's pending replies, if it has any.
+  var mark = 0
   /// The monotonic clock when it was read last.
   var clock: UInt64 = 0
 }
@@ -69,6 +73,8 @@ extension Engine {
     let outputLimit = output.count + Received.yieldOutputBytes
     var received = Received(consumed: 0)
     state.clock = loop.monotonicNanoseconds
+    state.isClustered = routes.isClustered
+    state.mark = output.count
     while state.mayHaveMore {
       state.isPlain = isPlain(session)
       state.limits.isAuthenticated = session.isAuthenticated
@@ -92,6 +98,7 @@ extension Engine {
         break
       }
     }
+    if state.isClustered, session.pending != nil { holdBack(session, &state, &received) }
     state.arena.reset()
     output = state.out
     arena = state.arena
@@ -102,8 +109,23 @@ extension Engine {
     return received
   }
 
+  /// What has been written waits behind the replies that are under way, and so does the end of the connection.
+  @inline(never) private func holdBack(_ session: Session, _ state: inout ReceiveState, _ received: inout Received) {
+    guard let queue = session.pending else { return }
+    holdBack(queue, &state.out, state.mark)
+    switch received.next {
+    case .closeAfterFlush:
+      session.set(.closing, true)
+      queue.pointee.waits = .untilEmpty
+      received.next = .suspend
+      state.position = state.input.count
+    case .yield: received.next = .proceed
+    case .suspend, .proceed: break
+    }
+  }
+
   /// Nothing stands between a plain GET or SET and the store.
-  private func isPlain(_ session: Session) -> Bool {
+  func isPlain(_ session: Session) -> Bool {
     guard session.obstacles.isEmpty, door.obstacles.load(ordering: .relaxed) == 0, literals.get >= 0 else {
       return false
     }
@@ -237,6 +259,7 @@ extension Engine {
   private func executeBatch(
     _ state: inout ReceiveState, _ session: Session, _ count: Int, _ outputLimit: Int
   ) -> (done: Int, next: Received.Next) {
+    if state.isClustered { return executeClusteredBatch(&state, session, count, outputLimit) }
     var out = state.out
     let version = session.protocolVersion
     let namespace = session.namespace
@@ -267,6 +290,7 @@ extension Engine {
         switch disposition {
         case .done: break
         case .wait: return (index, .suspend)
+        case .hold: return (index &+ 1, .suspend)
         case .close: return (index &+ 1, .closeAfterFlush)
         }
         // Whatever it was may have changed the session: its database, its protocol, its state.
@@ -309,7 +333,7 @@ extension Engine {
 
   /// Makes room for all of a batch's plain SETs at once. False sends each of them the long way: where room is short
   /// it is made, or refused, one by one, and a default TTL is the command's own affair.
-  @inline(never) private func preparePlainSets(_ state: ReceiveState, _ session: Session) -> Bool {
+  @inline(never) func preparePlainSets(_ state: ReceiveState, _ session: Session) -> Bool {
     guard store.lifetime(in: session.namespace).milliseconds == 0 else { return false }
     return store.admit(state.setBytes, in: session.namespace, as: worker, now: state.now) == .stored
   }

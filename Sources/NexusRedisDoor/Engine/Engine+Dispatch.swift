@@ -8,6 +8,8 @@ enum Disposition {
   case done
   /// It has to wait: offered again, from its first byte, when the connection is resumed.
   case wait
+  /// Done with, and what comes after it waits until the connection is resumed.
+  case hold
   case close
 }
 
@@ -38,7 +40,8 @@ extension Engine {
     let modeBefore = session.replyMode
     let disposition = dispatch(arguments, count, command, key, session, &state)
     if modeBefore != .on || session.replyMode != .on, disposition != .wait {
-      applyReplyMode(session, before: modeBefore, &state.out, keeping: before)
+      // Less than before, where it went behind replies that are under way.
+      applyReplyMode(session, before: modeBefore, &state.out, keeping: min(before, state.out.count))
     }
     if disposition != .wait { session.namespace = databases.namespace(of: session.database) }
     return session.obstacles.contains(.closing) && disposition == .done ? .close : disposition
@@ -99,8 +102,11 @@ extension Engine {
         return .wait
       }
     }
+    if state.isClustered, slot.pointee.isKeyed, !session.obstacles.contains(.transaction) {
+      return dispatchByOwner(arguments, count, command, key, session, &state)
+    }
     if flags.contains(.denyOOM), !hasRoom(arguments, count, session, state.now) {
-      reject(command, "OOM command not allowed when used memory > 'maxmemory'.", session, &state.out)
+      reject(command, Self.outOfMemory, session, &state.out)
       return .done
     }
     if session.obstacles.contains(.transaction), !traits.contains(.transactionControl) {
@@ -159,7 +165,7 @@ extension Engine {
       call, nanoseconds: nanoseconds, client: call.session.peer.remote, clientName: call.session.name)
   }
 
-  private func hasRoom(
+  func hasRoom(
     _ arguments: UnsafeMutablePointer<Argument>, _ count: Int, _ session: Session, _ now: UnixMilliseconds
   ) -> Bool {
     var bytes = 0

@@ -30,6 +30,23 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   @exclusivity(unchecked) var arena = ArgumentArena()
   @exclusivity(unchecked) var parser = RequestParser()
   let literals: LiteralCommands
+  let routes: SlotRoutes
+  /// What of this loop runs elsewhere. Nil until something does.
+  @exclusivity(unchecked) var madeForwarder: Forwarder?
+  /// The keys of the request that runs now, in a cluster.
+  @exclusivity(unchecked) var keyList = KeyList()
+  /// Those of them that have to be fetched from elsewhere first.
+  @exclusivity(unchecked) var missingKeys: [Argument] = []
+  /// True while a command runs under the locks of its keys: no room can be made then (`hasRoomWhileHolding`).
+  @exclusivity(unchecked) var isHolding = false
+  @exclusivity(unchecked) var roomGranted = 0
+  @exclusivity(unchecked) var roomWanted = 0
+  @exclusivity(unchecked) var roomNamespace: NamespaceNumber = 0
+  /// Room for the arguments of a plain GET or SET.
+  let literalArguments: UnsafeMutablePointer<Argument>
+  let literalNames = (get: Argument("GET"), set: Argument("SET"))
+  /// What other members have this loop execute.
+  @exclusivity(unchecked) var peers = PeerSessions()
 
   /// Every session of this loop, by its client id.
   var sessions: [UInt64: Session] = [:]
@@ -53,10 +70,16 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     requests = .allocate(capacity: Self.batchLimit)
     foreseenKeys = .allocate(capacity: Self.foreseenMost)
     literals = LiteralCommands(door.commands)
+    routes = door.node.routes
+    literalArguments = .allocate(capacity: 3)
+    literalArguments.initialize(repeating: literalNames.get, count: 3)
   }
 
   deinit {
     requests.deallocate()
+    literalArguments.deallocate()
+    keyList.deallocate()
+    peers.deallocate()
     foreseenKeys.deallocate()
     arena.deallocate()
     parser.deallocate()
@@ -91,6 +114,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   public func closed(_ session: UnsafeMutableRawPointer, _ reason: CloseReason) {
     let session = Unmanaged<Session>.fromOpaque(session).takeRetainedValue()
     forget(session)
+    abandonReplies(of: session)
     sessions[session.id] = nil
   }
 
@@ -127,6 +151,10 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     extras.transaction = nil
     if extras.subscriptionCount > 0 { unsubscribeFromEverything(session) }
   }
+}
+
+extension Argument {
+  init(_ text: StaticString) { self.init(base: text.utf8Start, count: text.utf8CodeUnitCount) }
 }
 
 /// Where GET and SET stand in the table, so that the shortest way counts them too. -1: not there.

@@ -46,9 +46,14 @@ public final class Session {
   @exclusivity(unchecked) var lastCommand: Int32 = -1
   @exclusivity(unchecked) var progress = ParseProgress()
   @exclusivity(unchecked) var extras: SessionExtras?
+  /// Replies that are under way from other members, and what waits behind them; nil while there are none.
+  @exclusivity(unchecked) var pending: UnsafeMutablePointer<ReplyQueue>?
+  /// It came through the port for cluster clients: told where a slot is, instead of being served from there.
+  let redirects: Bool
 
-  init(id: UInt64, connection: ConnectionID, peer: PeerAddress, now: UnixMilliseconds = 0) {
+  init(id: UInt64, connection: ConnectionID, peer: PeerAddress, now: UnixMilliseconds = 0, redirects: Bool = false) {
     self.id = id
+    self.redirects = redirects
     self.connection = connection
     self.peer = peer
     createdAt = now

@@ -5,16 +5,18 @@ extension CommandTable {
 
   private static let presenceCommands: [Command] = [
     Command(
-      "del", arity: -2, [.write], keys: .all, group: .generic, since: "1.0.0", complexity: "O(N) for N keys",
+      "del", arity: -2, [.write], keys: .all, spread: .sum, group: .generic, since: "1.0.0",
+      complexity: "O(N) for N keys",
       summary: "Deletes keys", handler: Keys.del),
     Command(
-      "unlink", arity: -2, [.write, .fast], keys: .all, group: .generic, since: "4.0.0", complexity: "O(N) for N keys",
+      "unlink", arity: -2, [.write, .fast], keys: .all, spread: .sum, group: .generic, since: "4.0.0",
+      complexity: "O(N) for N keys",
       summary: "Deletes keys, as DEL does", handler: Keys.del),
     Command(
-      "exists", arity: -2, [.readonly, .fast], keys: .all, group: .generic, since: "1.0.0",
+      "exists", arity: -2, [.readonly, .fast], keys: .all, spread: .sum, group: .generic, since: "1.0.0",
       complexity: "O(N) for N keys", summary: "Counts which of the keys exist", handler: Keys.exists),
     Command(
-      "touch", arity: -2, [.readonly, .fast], keys: .all, group: .generic, since: "3.2.1",
+      "touch", arity: -2, [.readonly, .fast], keys: .all, spread: .sum, group: .generic, since: "3.2.1",
       complexity: "O(N) for N keys", summary: "Marks keys as used and counts which exist", handler: Keys.touch),
     Command(
       "type", arity: 2, [.readonly, .fast], keys: .first, group: .generic, since: "1.0.0", complexity: "O(1)",

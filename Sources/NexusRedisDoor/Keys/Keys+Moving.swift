@@ -122,7 +122,8 @@ extension Keys {
   }
 
   private static func hasRoom(_ call: inout Call, _ byteCount: Int, in namespace: NamespaceNumber) -> Bool {
-    call.engine.isExecuting
+    if call.engine.isHolding { return call.engine.hasRoomWhileHolding(byteCount, in: namespace) }
+    return call.engine.isExecuting
       || call.store.admit(byteCount, in: namespace, as: call.worker, now: call.now) == .stored
   }
 }

@@ -111,7 +111,7 @@ extension Engine {
     var buffer = messageBuffer
     buffer.count = 0
     write(&buffer, session.protocolVersion)
-    loop.send(buffer.bytes, to: session.connection)
+    push(buffer.bytes, to: session)
     buffer.shrink(to: 64 * 1024)
     messageBuffer = buffer
   }
@@ -145,14 +145,14 @@ extension Engine {
       if session === call.session {
         line.withUnsafeBytes { out.append($0) }
       } else {
-        line.withUnsafeBytes { _ = loop.send($0, to: session.connection) }
+        line.withUnsafeBytes { push($0, to: session) }
       }
     }
     guard total > monitors.count else { return }
     for engine in door.engines where engine !== self {
       engine.post {
         for session in engine.monitors {
-          line.withUnsafeBytes { _ = engine.loop.send($0, to: session.connection) }
+          line.withUnsafeBytes { engine.push($0, to: session) }
         }
       }
     }

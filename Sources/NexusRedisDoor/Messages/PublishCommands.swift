@@ -22,13 +22,13 @@ extension CommandTable {
     ) { unsubscribe(.pattern, &$0) },
     Command(
       "ssubscribe", arity: -2, [.pubsub, .noscript, .loading, .stale], keys: .range(first: 1, last: -1, step: 1),
-      group: .pubsub, since: "7.0.0",
+      spread: .here, group: .pubsub, since: "7.0.0",
       complexity: "O(N) for N channels",
       summary: "Receives what is published to these shard channels."
     ) { subscribe(.shard, &$0) },
     Command(
       "sunsubscribe", arity: -1, [.pubsub, .noscript, .loading, .stale], keys: .range(first: 1, last: -1, step: 1),
-      group: .pubsub, since: "7.0.0",
+      spread: .here, group: .pubsub, since: "7.0.0",
       complexity: "O(N) for N channels",
       summary: "Leaves these shard channels, or all."
     ) { unsubscribe(.shard, &$0) },
@@ -39,7 +39,7 @@ extension CommandTable {
     ) { publish(.channel, &$0) },
     Command(
       "spublish", arity: 3, [.pubsub, .loading, .stale, .fast], keys: .range(first: 1, last: 1, step: 1),
-      group: .pubsub, since: "7.0.0",
+      spread: .here, group: .pubsub, since: "7.0.0",
       complexity: "O(N) for N channels",
       summary: "Sends a message to a shard channel's subscribers."
     ) { publish(.shard, &$0) },

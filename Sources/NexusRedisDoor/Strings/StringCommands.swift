@@ -7,7 +7,7 @@ extension CommandTable {
       "get", arity: 2, [.readonly, .fast], keys: .first, group: .string, since: "1.0.0", complexity: "O(1)",
       summary: "Answers a key's value", handler: Strings.get),
     Command(
-      "mget", arity: -2, [.readonly, .fast], keys: .all, group: .string, since: "1.0.0",
+      "mget", arity: -2, [.readonly, .fast], keys: .all, spread: .values, group: .string, since: "1.0.0",
       complexity: "O(N) for N keys", summary: "Answers the values of several keys", handler: Strings.mget),
     Command(
       "strlen", arity: 2, [.readonly, .fast], keys: .first, group: .string, since: "2.2.0", complexity: "O(1)",
@@ -48,7 +48,7 @@ extension CommandTable {
       "getex", arity: -2, [.write, .fast], keys: .first, group: .string, since: "6.2.0", complexity: "O(1)",
       summary: "Answers a key's value and changes its time to live", handler: Strings.getex),
     Command(
-      "mset", arity: -3, [.write, .denyOOM], keys: .range(first: 1, last: -1, step: 2), group: .string,
+      "mset", arity: -3, [.write, .denyOOM], keys: .range(first: 1, last: -1, step: 2), spread: .all, group: .string,
       since: "1.0.1", complexity: "O(N) for N keys", summary: "Sets several keys at once", handler: Strings.mset),
     Command(
       "msetnx", arity: -3, [.write, .denyOOM], keys: .range(first: 1, last: -1, step: 2), group: .string,

@@ -13,7 +13,7 @@ extension CommandTable {
       handler: discard),
     Command(
       "watch", arity: -2, [.noscript, .loading, .stale, .fast, .allowBusy], keys: .range(first: 1, last: -1, step: 1),
-      group: .transactions, since: "2.2.0", complexity: "O(N) for N keys",
+      spread: .here, group: .transactions, since: "2.2.0", complexity: "O(N) for N keys",
       summary: "Lets EXEC run only if these keys have not changed by then.", handler: watch),
     Command(
       "unwatch", arity: 1, [.noscript, .loading, .stale, .fast, .allowBusy], group: .transactions, since: "2.2.0",

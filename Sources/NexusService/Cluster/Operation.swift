@@ -20,6 +20,9 @@ public struct Operation: BitwiseCopyable {
     public static let thisNode = Flags(rawValue: 1 << 1)
     /// CLIENT NO-TOUCH.
     public static let noTouch = Flags(rawValue: 1 << 2)
+    /// Its keys lie in several slots, all of which the asking node takes for the same member's. Where that member does
+    /// not execute them all, it fails with `OperationFailure.moved` and is not sent on: the asking node divides it anew.
+    public static let severalSlots = Flags(rawValue: 1 << 3)
   }
 
   public var kind: Kind
@@ -64,6 +67,8 @@ public enum OperationFailure: Error, Sendable, Equatable {
   case timedOut(MemberID, milliseconds: Int)
   /// A write was sent and got no answer: it may or may not have run.
   case outcomeUnknown(MemberID, milliseconds: Int)
+  /// Nobody ran it: of the slots of an operation with `severalSlots` not all are executed by this member.
+  case moved(MemberID)
   /// The member refused it, in its own words.
   case refused(MemberID, String)
 
@@ -75,6 +80,7 @@ public enum OperationFailure: Error, Sendable, Equatable {
     case .timedOut(let id, let milliseconds): "member \(id) did not answer within \(milliseconds) ms"
     case .outcomeUnknown(let id, let milliseconds):
       "the outcome is unknown: member \(id) was sent this write and did not answer within \(milliseconds) ms"
+    case .moved(let id): "member \(id) does not serve all of these slots any more; nothing was done, try again"
     case .refused(let id, let text): "member \(id) refused: \(text)"
     }
   }

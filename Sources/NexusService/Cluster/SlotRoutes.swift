@@ -34,6 +34,7 @@ public final class SlotRoutes: @unchecked Sendable {
   @usableFromInline let routes: UnsafeMutablePointer<Atomic<UInt16>>
   /// False for a node by itself: every slot is here, and nobody has to look.
   @usableFromInline let clustered = Atomic<Bool>(false)
+  @usableFromInline let changeCount = Atomic<UInt64>(0)
 
   public init() {
     routes = .allocate(capacity: Slot.count)
@@ -50,8 +51,13 @@ public final class SlotRoutes: @unchecked Sendable {
   /// Before any loop runs.
   public func becomeClustered() {
     for index in 0..<Slot.count { routes[index].store(SlotRoute.nowhere.word, ordering: .relaxed) }
+    changeCount.wrappingAdd(1, ordering: .releasing)
     clustered.store(true, ordering: .releasing)
   }
+
+  /// Rises with every change of a route. What was read between two equal counts, with the stripe's lock taken and
+  /// given back in between, was read while no route changed.
+  @inlinable @inline(__always) public var changes: UInt64 { changeCount.load(ordering: .acquiring) }
 
   @inlinable @inline(__always) public subscript(slot: Slot) -> SlotRoute {
     SlotRoute(word: routes[Int(slot.index)].load(ordering: .relaxed))
@@ -63,5 +69,6 @@ public final class SlotRoutes: @unchecked Sendable {
 
   public func set(_ slot: Slot, _ route: SlotRoute) {
     routes[Int(slot.index)].store(route.word, ordering: .relaxed)
+    changeCount.wrappingAdd(1, ordering: .releasing)
   }
 }

@@ -11,7 +11,11 @@ final class FakeNode {
   let loops: [FakeLoop]
   private(set) var clients: [FakeClient] = []
 
-  init(loops count: Int = 1, password: String = "", now: UnixMilliseconds = 1_000_000) {
+  /// - Parameter prepare: changes the node before its engines are made.
+  init(
+    loops count: Int = 1, password: String = "", now: UnixMilliseconds = 1_000_000,
+    prepare: (Node, [FakeLoop]) -> Void = { _, _ in }
+  ) {
     let settings = Settings()
     if !password.isEmpty { try! settings.change([(id: .password, text: password)]) }
     node = Node(
@@ -20,6 +24,7 @@ final class FakeNode {
     door = RedisDoor(node: node)
     loops = (0..<count).map { FakeLoop(index: $0, now: now) }
     node.attach(loops)
+    prepare(node, loops)
     for loop in loops { loop.engine = door.makeEngine(loop) }
   }
 
@@ -30,6 +35,9 @@ final class FakeNode {
     client.open()
     return client
   }
+
+  /// Runs what this node's loops have to do, and other nodes with it where there are some.
+  var settleEverything: () -> Void = {}
 
   /// Runs what loops have posted to each other until nothing is left.
   func settle() {
@@ -123,6 +131,13 @@ final class FakeClient {
   @discardableResult func say(_ lines: String...) -> String {
     push(Array(lines.map { $0 + "\r\n" }.joined().utf8))
     node.settle()
+    return take()
+  }
+
+  /// The same where replies come from other nodes too.
+  @discardableResult func ask(_ lines: String...) -> String {
+    push(Array(lines.map { $0 + "\r\n" }.joined().utf8))
+    node.settleEverything()
     return take()
   }
 

@@ -1,0 +1,99 @@
+import NexusModel
+import NexusRESP
+import NexusService
+import NexusStore
+
+extension Engine {
+  /// A command with keys, in a cluster: runs here where all of its keys are this node's, and is given away otherwise.
+  /// The dispatcher has checked that the client may send it.
+  func dispatchByOwner(
+    _ arguments: UnsafeMutablePointer<Argument>, _ count: Int, _ command: Int, _ key: Key?, _ session: Session,
+    _ state: inout ReceiveState
+  ) -> Disposition {
+    let slot = door.commands.slots + command
+    collectKeys(slot, arguments, count, key, session.namespace)
+    session.lastCommand = Int32(command)
+    if let queue = session.pending, mustWaitForRoom(queue) { return .wait }
+    if keyList.count > 0, !keyList.isOneSlot, !isAlone {
+      guard slot.pointee.spread.isScattered else {
+        reject(command, Self.crossSlot, session, &state.out)
+        return .done
+      }
+      if mayRunHere(session), runHere(arguments, count, command, key, session, &state) { return .done }
+      return scatter(arguments, count, command, session, &state)
+    }
+    if keyList.count == 0 || mayRunHere(session) {
+      if runHere(arguments, count, command, key, session, &state) { return .done }
+    }
+    giveAway(arguments, count, command, session, &state)
+    return .done
+  }
+
+  static let crossSlot = "CROSSSLOT Keys in request don't hash to the same slot"
+  static let outOfMemory = "OOM command not allowed when used memory > 'maxmemory'."
+
+  /// No other live member: keys in different slots are all here, or will be.
+  var isAlone: Bool {
+    guard let cluster = node.cluster else { return true }
+    let myself = cluster.myself
+    return !cluster.picture.members.contains { $0.record.status.isLive && $0.record.member.id != myself }
+  }
+
+  /// As far as can be told without locks.
+  private func mayRunHere(_ session: Session) -> Bool {
+    for key in keyList.keys {
+      let route = routes[slot: key.slot]
+      guard route == .here || route == .incoming else { return false }
+      if let queue = session.pending, mustFollow(queue, key.slot) { return false }
+    }
+    return true
+  }
+
+  /// True once it has been replied to. False, with nothing done, if not all of its keys are this node's after all.
+  private func runHere(
+    _ arguments: UnsafeMutablePointer<Argument>, _ count: Int, _ command: Int, _ key: Key?, _ session: Session,
+    _ state: inout ReceiveState
+  ) -> Bool {
+    let slot = door.commands.slots + command
+    if slot.pointee.flags.contains(.denyOOM), !hasRoom(arguments, count, session, state.now) {
+      reject(command, Self.outOfMemory, session, &state.out)
+      return true
+    }
+    let started = state.clock
+    var call = Call(
+      arguments: arguments, count: count, session: session, engine: self, out: state.out, now: state.now,
+      commandIndex: command)
+    call.preparedKey = key
+    call.preparedKeyIndex = slot.pointee.firstKey
+    let ownership = runWhereOwned(&call, slot)
+    state.out = call.out
+    guard ownership == .ran else { return false }
+    state.clock = loop.monotonicNanoseconds
+    finish(&call, slot, nanoseconds: state.clock &- started, &state.out)
+    return true
+  }
+
+  private func giveAway(
+    _ arguments: UnsafeMutablePointer<Argument>, _ count: Int, _ command: Int, _ session: Session,
+    _ state: inout ReceiveState
+  ) {
+    let slot = door.commands.slots + command
+    let queue = queue(of: session, &state.out, &state.mark)
+    var bytes = 0
+    for index in 0..<count { bytes &+= arguments[index].count }
+    let operation = Operation(
+      flags: flags(of: slot, session), database: UInt8(session.database),
+      protocolVersion: UInt8(session.protocolVersion), slot: Slot(index: keyList.slot),
+      arguments: UnsafeBufferPointer(start: arguments, count: count))
+    forward(operation, queue, silent: isSilent(session), requestBytes: bytes)
+  }
+
+  func flags(of slot: UnsafePointer<CommandTable.Slot>, _ session: Session) -> Operation.Flags {
+    var flags: Operation.Flags = slot.pointee.flags.contains(.readonly) ? .readOnly : []
+    if !session.touches { flags.insert(.noTouch) }
+    return flags
+  }
+
+  /// The client does not want the reply to what it sends now.
+  func isSilent(_ session: Session) -> Bool { session.replyMode == .off || session.replyMode == .skipping }
+}

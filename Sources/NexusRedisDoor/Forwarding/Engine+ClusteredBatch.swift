@@ -1,0 +1,117 @@
+import NexusModel
+import NexusRESP
+import NexusService
+import NexusStore
+
+// The third pass over a batch of a node that belongs to a cluster: each request runs here or is given away, and what
+// is written here waits behind the replies that are under way.
+
+extension Engine {
+  /// Runs the batch or gives it away; answers how many requests are done with, and what comes after them.
+  @inline(never) func executeClusteredBatch(
+    _ state: inout ReceiveState, _ session: Session, _ count: Int, _ outputLimit: Int
+  ) -> (done: Int, next: Received.Next) {
+    let version = session.protocolVersion
+    let namespace = session.namespace
+    var isPlain = state.isPlain
+    let setsArePlain = state.setBytes == 0 || preparePlainSets(state, session)
+    (state.hits, state.misses, state.sets) = (0, 0, 0)
+    var index = 0
+    while index < count {
+      let request = requests + index
+      let kind = request.pointee.kind
+      if isPlain, kind == .get || (kind == .set && setsArePlain) {
+        switch executePlain(request, &state, session, version) {
+        case .done: break
+        default: return (index, .suspend)
+        }
+      } else {
+        switch executeGeneral(&state, session, request) {
+        case .done: break
+        case .wait: return (index, .suspend)
+        case .hold: return (index &+ 1, .suspend)
+        case .close: return (index &+ 1, .closeAfterFlush)
+        }
+        isPlain =
+          isPlain && self.isPlain(session) && session.protocolVersion == version
+          && session.namespace == namespace
+      }
+      index &+= 1
+      if state.out.count > outputLimit, index < count {
+        guard let queue = session.pending else { return (index, .yield) }
+        holdBack(queue, &state.out, state.mark)
+        if mustWaitForRoom(queue) { return (index, .suspend) }
+      }
+    }
+    return (count, .proceed)
+  }
+
+  /// True, once the session is marked as waiting, if as much is under way for it as may be.
+  @inline(__always) func mustWaitForRoom(_ queue: UnsafeMutablePointer<ReplyQueue>) -> Bool {
+    if forwarder.hasRoom(queue) { return false }
+    queue.pointee.waits = .forRoom
+    return true
+  }
+
+  /// Whether an operation on this slot has to take the way of those before it: one of them may be under way, and
+  /// where the slot runs has changed since.
+  @inline(__always) func mustFollow(_ queue: UnsafeMutablePointer<ReplyQueue>, _ slot: UInt16) -> Bool {
+    (queue.pointee.changes != routes.changes || routes[slot: slot] == .incoming) && queue.pointee.mayHave(slot: slot)
+  }
+
+  /// A plain GET or SET.
+  @inline(__always) private func executePlain(
+    _ request: UnsafeMutablePointer<Request>, _ state: inout ReceiveState, _ session: Session, _ version: Int
+  ) -> Disposition {
+    let key = request.pointee.key
+    let isGet = request.pointee.kind == .get
+    let pending = session.pending
+    if routes[slot: key.slot] == .here, pending.map({ !mustFollow($0, key.slot) }) ?? true {
+      let taken = store.lock(key, as: worker)
+      // Read again under the lock: now it says who executes.
+      if routes[slot: key.slot] == .here {
+        defer { store.unlock(key, taken) }
+        if isGet {
+          if let entry = store.find(key, now: state.now) {
+            state.out.writeBulk(entry.value)
+            state.hits &+= 1
+          } else {
+            state.out.writeNull(version)
+            state.misses &+= 1
+          }
+          return .done
+        }
+        if store.put(key, over: store.find(key, now: state.now), request.pointee.value.bytes, .none) == .stored {
+          state.out.writeOK()
+          state.sets &+= 1
+          return .done
+        }
+      } else {
+        store.unlock(key, taken)
+      }
+    }
+    return giveAwayPlain(request, &state, session, version)
+  }
+
+  private func giveAwayPlain(
+    _ request: UnsafeMutablePointer<Request>, _ state: inout ReceiveState, _ session: Session, _ version: Int
+  ) -> Disposition {
+    let key = request.pointee.key
+    let isGet = request.pointee.kind == .get
+    // A SET for which the store had no room, or a slot on its way here: the long way knows what to do.
+    let route = routes[slot: key.slot]
+    if session.redirects || route == .here || route == .incoming { return executeGeneral(&state, session, request) }
+    if let queue = session.pending, mustWaitForRoom(queue) { return .wait }
+    let queue = queue(of: session, &state.out, &state.mark)
+    let arguments = literalArguments
+    arguments[0] = isGet ? literalNames.get : literalNames.set
+    arguments[1] = Argument(base: key.base, count: key.count)
+    if !isGet { arguments[2] = request.pointee.value }
+    let operation = Operation(
+      flags: isGet ? .readOnly : [], database: UInt8(truncatingIfNeeded: session.database),
+      protocolVersion: UInt8(truncatingIfNeeded: version), slot: Slot(index: key.slot),
+      arguments: UnsafeBufferPointer(start: arguments, count: isGet ? 2 : 3))
+    forward(operation, queue, silent: false, requestBytes: key.count &+ (isGet ? 0 : request.pointee.value.count))
+    return .done
+  }
+}

@@ -1,0 +1,146 @@
+import NexusModel
+import NexusRESP
+import NexusService
+import NexusStore
+
+/// One session for each member that has had something executed here, and what a batch of its operations needs.
+struct PeerSessions {
+  private var sessions: [Session?] = []
+  /// Invariant: room for `OperationBatch.largest`; nothing of it outlives a batch.
+  let plans: UnsafeMutablePointer<Plan> = .allocate(capacity: OperationBatch.largest)
+
+  /// One operation of a batch, found and hashed.
+  struct Plan: BitwiseCopyable {
+    var key: Key
+    /// As `CommandTable.resolve` answers it.
+    var command: Int32
+    var hasKey: Bool
+  }
+
+  func deallocate() { plans.deallocate() }
+
+  /// The session stands for all clients of that member: each operation brings its client's database and protocol.
+  mutating func session(of member: MemberNumber, _ node: Node, now: UnixMilliseconds) -> Session {
+    let index = Int(member)
+    if index < sessions.count, let made = sessions[index] { return made }
+    let seen = node.cluster?.picture.member(member)?.record.member
+    let address = seen.map { "\($0.host):\($0.peerPort)" } ?? "member-\(member)"
+    let session = Session(
+      id: 0, connection: ConnectionID(slot: .max, generation: 0),
+      peer: PeerAddress(remote: address, local: "", descriptor: -1, isUnixSocket: false), now: now)
+    session.more.name = seen?.id.text ?? ""
+    while sessions.count <= index { sessions.append(nil) }
+    sessions[index] = session
+    return session
+  }
+}
+
+extension Engine: OperationExecutor {
+  public func execute(_ batch: inout OperationBatch, for requester: MemberNumber) {
+    let now = loop.now
+    let session = peers.session(of: requester, node, now: now)
+    session.activeAt = now
+    plan(batch)
+    if batch.count > 1 {
+      for index in 0..<batch.count where peers.plans[index].hasKey { store.prefetchEntry(peers.plans[index].key) }
+    }
+    var clock = loop.monotonicNanoseconds
+    for index in 0..<batch.count {
+      let operation = batch.operations + index
+      session.database = Int(operation.pointee.database & 15)
+      session.namespace = databases.namespace(of: session.database)
+      session.protocolVersion = Int(operation.pointee.protocolVersion)
+      session.set(.noTouch, operation.pointee.flags.contains(.noTouch))
+      let outcome =
+        switch operation.pointee.kind {
+        case .command: execute(operation, peers.plans[index], &batch, session, now, &clock)
+        case .transaction: refuse("ERR transactions of other members are not executed yet", &batch)
+        case .http: refuse("ERR the Redis door does not execute HTTP requests", &batch)
+        }
+      batch.outcomes[index] = outcome
+      if case .replied = outcome { statistics.pointee.operationsExecuted &+= 1 }
+    }
+  }
+
+  /// Finds commands, hashes first keys, and asks memory for their buckets.
+  private func plan(_ batch: OperationBatch) {
+    for index in 0..<batch.count {
+      let operation = batch.operations + index
+      let plan = peers.plans + index
+      plan.pointee.hasKey = false
+      plan.pointee.command = -1
+      let arguments = operation.pointee.arguments
+      guard operation.pointee.kind == .command, arguments.count > 0 else { continue }
+      let command = door.commands.resolve(UnsafeMutablePointer(mutating: arguments.baseAddress!), arguments.count)
+      plan.pointee.command = Int32(command)
+      guard command >= 0 else { continue }
+      let position = door.commands.slots[command].firstKey
+      guard position > 0, position < arguments.count else { continue }
+      let namespace = databases.namespace(of: Int(operation.pointee.database & 15))
+      plan.pointee.key = store.key(arguments[position].bytes, in: namespace)
+      plan.pointee.hasKey = true
+      store.prefetchBucket(plan.pointee.key)
+    }
+  }
+
+  private func execute(
+    _ operation: UnsafePointer<Operation>, _ plan: PeerSessions.Plan, _ batch: inout OperationBatch,
+    _ session: Session, _ now: UnixMilliseconds, _ clock: inout UInt64
+  ) -> OperationOutcome {
+    let arguments = UnsafeMutablePointer(mutating: operation.pointee.arguments.baseAddress!)
+    let count = operation.pointee.arguments.count
+    let command = Int(plan.command)
+    guard command >= 0, operation.pointee.arguments.count > 0 else {
+      return refuse("ERR this member does not know the command", &batch)
+    }
+    let slot = door.commands.slots + command
+    let arity = slot.pointee.arity
+    if arity > 0 ? count != arity : count < -arity {
+      counters.noteRejected(command)
+      return refuse("ERR wrong number of arguments for '\(slot.pointee.name)' command", &batch)
+    }
+    var call = Call(
+      arguments: arguments, count: count, session: session, engine: self, out: batch.out, now: now,
+      commandIndex: command)
+    if plan.hasKey {
+      call.preparedKey = plan.key
+      call.preparedKeyIndex = slot.pointee.firstKey
+    }
+    if slot.pointee.flags.contains(.denyOOM), !hasRoom(arguments, count, session, now) {
+      counters.noteRejected(command)
+      // Whether there is room is the owner's to say, and only where it is here.
+      let route = routes[operation.pointee.slot]
+      if slot.pointee.isKeyed, route != .here, route != .incoming { return .notHere }
+      return refuse(Self.outOfMemory, &batch)
+    }
+    if slot.pointee.isKeyed, !operation.pointee.flags.contains(.thisNode) {
+      collectKeys(slot, arguments, count, plan.hasKey ? plan.key : nil, session.namespace)
+      let ownership = runWhereOwned(&call, slot)
+      batch.out = call.out
+      switch ownership {
+      case .ran: break
+      case .notHere: return .notHere
+      case .unsettled: return noteMissing(&batch)
+      }
+    } else {
+      run(&call, slot)
+    }
+    let ended = loop.monotonicNanoseconds
+    batch.out = call.out
+    finish(&call, slot, nanoseconds: ended &- clock, &batch.out)
+    clock = ended
+    return .replied(end: batch.out.count)
+  }
+
+  func noteMissing(_ batch: inout OperationBatch) -> OperationOutcome {
+    let first = batch.missing.count
+    batch.missing += missingKeys
+    return .keysMissing(first: first, count: missingKeys.count)
+  }
+
+  func refuse(_ text: String, _ batch: inout OperationBatch) -> OperationOutcome {
+    noteError(text)
+    batch.out.writeError(text)
+    return .replied(end: batch.out.count)
+  }
+}
