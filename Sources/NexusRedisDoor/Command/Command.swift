@@ -73,6 +73,9 @@ public struct Command: Sendable {
     case oneSlot
     /// On the node that was asked, whatever its keys: they name nothing that lies anywhere.
     case here
+    /// Anywhere: it needs neither keys nor its client's connection, and can be part of a transaction that runs
+    /// elsewhere.
+    case anywhere
     /// Divided among the owners of its keys; the reply is the array of their replies' elements, one for each key.
     case values
     /// Divided; the reply is the sum of theirs.
@@ -83,7 +86,7 @@ public struct Command: Sendable {
     var isScattered: Bool {
       switch self {
       case .values, .sum, .all: true
-      case .oneSlot, .here: false
+      case .oneSlot, .here, .anywhere: false
       }
     }
   }

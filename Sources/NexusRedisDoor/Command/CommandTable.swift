@@ -56,13 +56,15 @@ public final class CommandTable: @unchecked Sendable {
     /// Held back by CLIENT PAUSE WRITE like a write.
     static let publishes = Traits(rawValue: 1 << 3)
     static let executes = Traits(rawValue: 1 << 4)
+    static let watches = Traits(rawValue: 1 << 5)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
     init(_ name: String) {
       self = []
       switch name {
-      case "multi", "discard", "watch": insert(.transactionControl)
+      case "multi", "discard": insert(.transactionControl)
+      case "watch": formUnion([.transactionControl, .watches])
       case "exec": formUnion([.transactionControl, .executes])
       case "quit", "reset": formUnion([.transactionControl, .allowedWhileSubscribed])
       case "ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe":

@@ -13,11 +13,12 @@ extension CommandTable {
       since: "6.0.0", complexity: "O(1)",
       summary: "Chooses the protocol's version; can log in and name the connection.", handler: hello),
     Command(
-      "ping", arity: -1, [.fast], group: .connection, since: "1.0.0", complexity: "O(1)",
+      "ping", arity: -1, [.fast], spread: .anywhere, group: .connection, since: "1.0.0", complexity: "O(1)",
       summary: "Answers PONG, or its argument.",
       handler: ping),
     Command(
-      "echo", arity: 2, [.loading, .stale, .fast], group: .connection, since: "1.0.0", complexity: "O(1)",
+      "echo", arity: 2, [.loading, .stale, .fast], spread: .anywhere, group: .connection, since: "1.0.0",
+      complexity: "O(1)",
       summary: "Answers its argument."
     ) { $0.reply(bulk: $0[1]) },
     Command(

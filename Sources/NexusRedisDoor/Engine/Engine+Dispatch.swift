@@ -102,8 +102,10 @@ extension Engine {
         return .wait
       }
     }
-    if state.isClustered, slot.pointee.isKeyed, !session.obstacles.contains(.transaction) {
-      return dispatchByOwner(arguments, count, command, key, session, &state)
+    if state.isClustered,
+      let disposition = dispatchInCluster(arguments, count, command, key, session, &state)
+    {
+      return disposition
     }
     if flags.contains(.denyOOM), !hasRoom(arguments, count, session, state.now) {
       reject(command, Self.outOfMemory, session, &state.out)

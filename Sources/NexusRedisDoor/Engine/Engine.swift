@@ -47,6 +47,8 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   let literalNames = (get: Argument("GET"), set: Argument("SET"))
   /// What other members have this loop execute.
   @exclusivity(unchecked) var peers = PeerSessions()
+  @exclusivity(unchecked) var peerWatches = PeerWatches()
+  let execIndex: Int
 
   /// Every session of this loop, by its client id.
   var sessions: [UInt64: Session] = [:]
@@ -70,6 +72,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     requests = .allocate(capacity: Self.batchLimit)
     foreseenKeys = .allocate(capacity: Self.foreseenMost)
     literals = LiteralCommands(door.commands)
+    execIndex = LiteralCommands.index(of: "exec", door.commands)
     routes = door.node.routes
     literalArguments = .allocate(capacity: 3)
     literalArguments.initialize(repeating: literalNames.get, count: 3)
@@ -163,10 +166,11 @@ struct LiteralCommands {
   let set: Int
 
   init(_ table: CommandTable) {
-    func index(_ name: StaticString) -> Int {
-      table.index(of: UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)) ?? -1
-    }
-    get = index("get")
-    set = index("set")
+    get = Self.index(of: "get", table)
+    set = Self.index(of: "set", table)
+  }
+
+  static func index(of name: StaticString, _ table: CommandTable) -> Int {
+    table.index(of: UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)) ?? -1
   }
 }

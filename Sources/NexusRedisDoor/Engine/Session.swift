@@ -86,6 +86,8 @@ final class SessionExtras {
   var libraryVersion = ""
   var transaction: Transaction?
   var watch: Watch?
+  /// What another member watches for this session.
+  var distantWatch: DistantWatch?
   /// While DEBUG SLEEP holds the session back: until when.
   var wakesAt: UnixMilliseconds?
   var channels: Set<[UInt8]> = []

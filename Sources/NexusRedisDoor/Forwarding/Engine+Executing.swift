@@ -54,7 +54,9 @@ extension Engine: OperationExecutor {
       let outcome =
         switch operation.pointee.kind {
         case .command: execute(operation, peers.plans[index], &batch, session, now, &clock)
-        case .transaction: refuse("ERR transactions of other members are not executed yet", &batch)
+        case .transaction: executeTransaction(operation, &batch, session, requester, now)
+        case .watch: executeWatch(operation, &batch, session, requester, now)
+        case .unwatch: executeUnwatch(operation, &batch, requester)
         case .http: refuse("ERR the Redis door does not execute HTTP requests", &batch)
         }
       batch.outcomes[index] = outcome

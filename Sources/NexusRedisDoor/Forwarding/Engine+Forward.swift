@@ -14,6 +14,8 @@ final class Forwarder {
   /// Scattered commands whose parts are under way, by number; nil where the number is free.
   @exclusivity(unchecked) var gatherings: [Gathering?] = []
   @exclusivity(unchecked) var freeGatherings: [UInt32] = []
+  /// The number of the last watch that another member was asked to keep.
+  @exclusivity(unchecked) var lastWatch: UInt64 = 0
   let router: any OperationRouter
 
   init(_ router: any OperationRouter, _ gauge: MemoryGauge) {

@@ -69,7 +69,7 @@ final class Gathering {
       var sum = 0
       for part in parts { sum += part.integer ?? 0 }
       out.writeInteger(sum)
-    case .all, .oneSlot, .here: out.writeOK()
+    case .all, .oneSlot, .here, .anywhere: out.writeOK()
     }
   }
 

@@ -33,7 +33,7 @@ extension CommandTable {
       summary: "Leaves these shard channels, or all."
     ) { unsubscribe(.shard, &$0) },
     Command(
-      "publish", arity: 3, [.pubsub, .loading, .stale, .fast], group: .pubsub, since: "2.0.0",
+      "publish", arity: 3, [.pubsub, .loading, .stale, .fast], spread: .anywhere, group: .pubsub, since: "2.0.0",
       complexity: "O(N+M) for N subscribers and M patterns on the node",
       summary: "Sends a message to a channel's subscribers."
     ) { publish(.channel, &$0) },

@@ -37,23 +37,43 @@ extension Engine {
 
   // MARK: EXEC
 
+  /// EXEC on a node by itself.
   func execute(_ transaction: Transaction, _ call: inout Call) {
-    let session = call.session
-    let watch = session.extras?.watch
     let arguments = transaction.makeArguments()
     defer {
       arguments.deallocate()
-      discardTransaction(session)
+      discardTransaction(call.session)
     }
     if transaction.isAborted {
       return call.reply(error: "EXECABORT Transaction discarded because of previous errors.")
     }
-    if watch?.isDirty(now: call.now) == true { return call.replyNullArray() }
-    if transaction.grownBytes > 0, !call.admit(transaction.grownBytes) { return }
-    let held = lockKeys(of: transaction, arguments, watch, call)
+    _ = execute(transaction, arguments, call.session.extras?.watch, &call, checkingRoutes: false)
+  }
+
+  /// Runs the queued commands as one and replies their array; null if what was watched has changed. Where routes are
+  /// checked and not all keys are this node's, nothing is done and nothing replied.
+  func execute(
+    _ transaction: Transaction, _ arguments: UnsafeMutablePointer<Argument>, _ watch: Watch?, _ call: inout Call,
+    checkingRoutes: Bool
+  ) -> Ownership {
+    let session = call.session
+    if watch?.isDirty(now: call.now) == true {
+      call.replyNullArray()
+      return .ran
+    }
+    if transaction.grownBytes > 0, !call.admit(transaction.grownBytes) { return .ran }
+    let keys = keys(of: transaction, arguments, watch, call)
+    let held = lock(keys)
     defer { store.unlock(held) }
+    if checkingRoutes, let keys {
+      let ownership = keys.withUnsafeBufferPointer { settle($0, call.now) }
+      guard ownership == .ran else { return ownership }
+    }
     // Between the first look and the locks another loop may have written.
-    if watch?.isDirty(now: call.now) == true { return call.replyNullArray() }
+    if watch?.isDirty(now: call.now) == true {
+      call.replyNullArray()
+      return .ran
+    }
     session.set(.transaction, false)
     isExecuting = true
     defer { isExecuting = false }
@@ -70,13 +90,14 @@ extension Engine {
       session.namespace = databases.namespace(of: session.database)
     }
     call.version = session.protocolVersion
+    return .ran
   }
 
-  /// Locks the stripes of every key that the queued commands name and that is watched; all stripes if one of the
-  /// commands works on the keyspace without naming keys.
-  private func lockKeys(
+  /// Every key that the queued commands name and that is watched; nil if one of the commands works on the keyspace
+  /// without naming keys.
+  private func keys(
     of transaction: Transaction, _ arguments: UnsafeMutablePointer<Argument>, _ watch: Watch?, _ call: Call
-  ) -> Store.StripeSet {
+  ) -> [Key]? {
     var keys: [Key] = []
     for queued in transaction.commands {
       let slot = door.commands.slots + queued.command
@@ -86,13 +107,16 @@ extension Engine {
         keys.append(store.key(arguments[queued.firstArgument + position].bytes, in: call.session.namespace))
       }
       // Administration may change the store's settings, which takes all stripes too.
-      if positions.isEmpty, !slot.pointee.flags.isDisjoint(with: [.write, .readonly, .admin]) {
-        return store.lockEverything(as: worker)
-      }
+      if positions.isEmpty, !slot.pointee.flags.isDisjoint(with: [.write, .readonly, .admin]) { return nil }
     }
     for watched in watch?.keys ?? [] {
       watched.bytes.withUnsafeBytes { keys.append(store.key($0, in: call.session.namespace)) }
     }
+    return keys
+  }
+
+  private func lock(_ keys: [Key]?) -> Store.StripeSet {
+    guard let keys else { return store.lockEverything(as: worker) }
     return keys.withUnsafeBufferPointer { store.lock($0, as: worker) }
   }
 
@@ -101,6 +125,10 @@ extension Engine {
   func watch(_ bytes: UnsafeRawBufferPointer, _ session: Session, now: UnixMilliseconds) {
     let watch = session.more.watch ?? Watch()
     session.more.watch = watch
+    add(bytes, to: watch, session, now: now)
+  }
+
+  func add(_ bytes: UnsafeRawBufferPointer, to watch: Watch, _ session: Session, now: UnixMilliseconds) {
     let copy = Array(bytes)
     if watch.keys.contains(where: { $0.database == session.database && $0.bytes == copy }) { return }
     let key = store.key(bytes, in: session.namespace)
@@ -114,11 +142,22 @@ extension Engine {
   }
 
   func unwatch(_ session: Session) {
-    guard let watch = session.extras?.watch else { return }
-    session.extras?.watch = nil
+    guard let extras = session.extras else { return }
+    if let watch = extras.watch {
+      extras.watch = nil
+      forget(watch)
+    }
+    if let watch = extras.distantWatch {
+      extras.distantWatch = nil
+      unwatch(watch)
+    }
+  }
+
+  func forget(_ watch: Watch) {
     for watched in watch.keys {
       watched.bytes.withUnsafeBytes { bytes in
-        let key = store.key(bytes, in: session.namespace)
+        // Only its slot matters.
+        let key = store.key(bytes, in: 0)
         let taken = store.lock(key, as: worker)
         door.watches.remove(watch.token, database: watched.database, watched.bytes)
         store.unwatch(slot: watched.slot)

@@ -20,6 +20,8 @@ final class Transaction {
   /// A command was refused when it should have been queued: EXEC discards everything.
   var isAborted = false
   private(set) var writes = false
+  /// The slot of its keys, in a cluster of several members.
+  var slot: UInt16?
   private(set) var needsCensus = false
   /// Bytes that its `denyOOM` commands bring.
   private(set) var grownBytes = 0

@@ -5,10 +5,16 @@ public struct Operation: BitwiseCopyable {
   public enum Kind: UInt8, Sendable, BitwiseCopyable {
     /// A Redis command: name and arguments. The reply is RESP in the asked version.
     case command = 0
-    /// MULTI ... EXEC of one slot: for each queued command the count of its arguments in decimal, then these.
+    /// MULTI ... EXEC of one slot: the number of the watch that it depends on in decimal (0 for none), then for each
+    /// queued command the count of its arguments in decimal and these.
     case transaction = 1
     /// An HTTP request that names a key, as the HTTP door puts it down.
     case http = 2
+    /// WATCH of keys of one slot: a number that the asking member has chosen, in decimal, then the keys. The member
+    /// that executes it watches them for a `transaction` with that number.
+    case watch = 3
+    /// The number of a watch that is not needed any more, in decimal.
+    case unwatch = 4
   }
 
   public struct Flags: OptionSet, Sendable, BitwiseCopyable {
@@ -20,8 +26,9 @@ public struct Operation: BitwiseCopyable {
     public static let thisNode = Flags(rawValue: 1 << 1)
     /// CLIENT NO-TOUCH.
     public static let noTouch = Flags(rawValue: 1 << 2)
-    /// Its keys lie in several slots, all of which the asking node takes for the same member's. Where that member does
-    /// not execute them all, it fails with `OperationFailure.moved` and is not sent on: the asking node divides it anew.
+    /// Its keys lie in several slots, all of which the asking node takes for the same member's. Where that member
+    /// does not execute them all, it fails with `OperationFailure.moved` and is not sent on: the door that gave it
+    /// away divides it anew.
     public static let severalSlots = Flags(rawValue: 1 << 3)
   }
 

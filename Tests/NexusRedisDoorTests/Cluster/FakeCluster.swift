@@ -19,9 +19,12 @@ final class FakeCluster {
   /// Letters that came to a node which did not execute their slots.
   private(set) var redirections = 0
   private(set) var delivered = 0
+  fileprivate(set) var given = 0
 
   /// An operation on its way, with what it points to.
   final class Letter {
+    /// In the order of giving away.
+    let number: Int
     let from: Int
     let loop: Int
     let to: MemberNumber?
@@ -35,9 +38,10 @@ final class FakeCluster {
     let requester: any OperationRequester
 
     init(
-      _ operation: Operation, from: Int, loop: Int, to: MemberNumber?, ticket: UInt64,
+      _ number: Int, _ operation: Operation, from: Int, loop: Int, to: MemberNumber?, ticket: UInt64,
       requester: any OperationRequester
     ) {
+      self.number = number
       self.from = from
       self.loop = loop
       self.to = to
@@ -149,20 +153,26 @@ final class FakeCluster {
   /// Delivers one letter that overtakes none of its own slot, or a few to one member at once; false if there is none.
   @discardableResult func step() -> Bool {
     guard !underWay.isEmpty else { return false }
-    let ready = underWay.indices.filter { index in
-      !underWay[..<index].contains { underWay[index].mayNotOvertake($0) }
+    var index = dice.below(underWay.count)
+    while let earlier = underWay[..<index].firstIndex(where: { underWay[index].mayNotOvertake($0) }) {
+      index = earlier
     }
-    let chosen = underWay[dice.pick(ready)]
+    let chosen = underWay[index]
     var batch = [chosen]
-    for index in ready where batch.count < 8 && underWay[index] !== chosen && dice.chance(50) {
-      let other = underWay[index]
-      if other.from == chosen.from, other.loop == chosen.loop, target(of: other) == target(of: chosen) {
+    for other in underWay[(index + 1)...].prefix(8) where dice.chance(70) && travelsWith(other, chosen) {
+      if !underWay.contains(where: { $0 !== other && isBefore($0, other) && other.mayNotOvertake($0) }) {
         batch.append(other)
       }
     }
     deliver(batch)
     return true
   }
+
+  private func travelsWith(_ other: Letter, _ letter: Letter) -> Bool {
+    other.from == letter.from && other.loop == letter.loop && target(of: other) == target(of: letter)
+  }
+
+  private func isBefore(_ letter: Letter, _ other: Letter) -> Bool { letter.number < other.number }
 
   private func target(of letter: Letter) -> Int {
     if let to = letter.to { return Int(to) }
@@ -297,13 +307,20 @@ final class FakeRouter: OperationRouter {
   }
 
   func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
-    cluster.underWay.append(
-      .init(operation, from: node, loop: loop, to: nil, ticket: ticket, requester: requester))
+    keep(operation, nil, requester, ticket)
   }
 
   func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+    keep(operation, member, requester, ticket)
+  }
+
+  private func keep(
+    _ operation: Operation, _ member: MemberNumber?, _ requester: any OperationRequester, _ ticket: UInt64
+  ) {
+    cluster.given += 1
     cluster.underWay.append(
-      .init(operation, from: node, loop: loop, to: member, ticket: ticket, requester: requester))
+      .init(
+        cluster.given, operation, from: node, loop: loop, to: member, ticket: ticket, requester: requester))
   }
 }
 

@@ -2,7 +2,8 @@ import Glibc
 
 extension CommandTable {
   static let timeCommand = Command(
-    "time", arity: 1, [.loading, .stale, .fast], group: .server, since: "2.6.0", complexity: "O(1)",
+    "time", arity: 1, [.loading, .stale, .fast], spread: .anywhere, group: .server, since: "2.6.0",
+    complexity: "O(1)",
     summary: "The server's clock: Unix seconds, and microseconds of the second."
   ) { call in
     let time = wallClockMicroseconds()
