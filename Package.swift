@@ -38,6 +38,7 @@ let package = Package(
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
     .target(name: "NexusCluster", dependencies: ["NexusModel", "NexusStore", "NexusService", "CGnuTLS"]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
+    .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService"]),
 
     // L4: where adapters meet, and the executable.
     .target(
@@ -80,6 +81,9 @@ let package = Package(
         "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
       ]),
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
+    .testTarget(
+      name: "NexusDiscoveryTests",
+      dependencies: ["NexusDiscovery", "NexusService", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusWireTests", dependencies: ["NexusWire", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusRingTests", dependencies: ["NexusRing", "NexusModel"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
