@@ -14,7 +14,7 @@ public final class StaticDiscovery: Discovery, @unchecked Sendable {
 
   /// - Parameters:
   ///   - intervalMilliseconds: between two looks at names that resolved.
-  ///   - retryMilliseconds: after the first look at which one did not; then twice as long each time, up to the interval.
+  ///   - retryMilliseconds: after the first look at which one did not; twice as long each time, up to the interval.
   public init(
     _ addresses: [HostPort], intervalMilliseconds: Int = 30_000, retryMilliseconds: Int = 1000,
     resolver: @escaping Resolver = resolveBySystem, log: any Log
