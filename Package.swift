@@ -70,7 +70,8 @@ let package = Package(
     .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel"]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
-    .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
+    .testTarget(
+      name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTestSupport"]),
     .testTarget(
       name: "NexusHTTPDoorTests",
       dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTelemetry", "NexusHTTPDoor"]),
