@@ -27,6 +27,7 @@ let package = Package(
     .target(name: "NexusRESP", dependencies: ["NexusModel"]),
     .target(name: "NexusWire", dependencies: ["NexusModel"]),
     .target(name: "NexusRing", dependencies: ["NexusModel", "CNettle", "CXXHash"]),
+    .target(name: "NexusGossip", dependencies: ["NexusModel"]),
 
     // L2: use cases and ports.
     .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
@@ -48,6 +49,8 @@ let package = Package(
         "NexusTransport", "NexusRedisDoor", "NexusHTTPDoor", "NexusTelemetry",
       ]),
     .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
+    // The real cores in a fake world: for tests.
+    .target(name: "NexusSimulation", dependencies: ["NexusModel", "NexusGossip"]),
     .executableTarget(
       name: "nexuscache",
       dependencies: ["NexusModel", "NexusService", "NexusTransport", "NexusTelemetry", "NexusCache", "NexusBench"],
@@ -81,6 +84,8 @@ let package = Package(
       dependencies: [
         "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
       ]),
+    .testTarget(name: "NexusGossipTests", dependencies: ["NexusModel", "NexusGossip"]),
+    .testTarget(name: "NexusSimulationTests", dependencies: ["NexusModel", "NexusGossip", "NexusSimulation"]),
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
     .testTarget(
       name: "NexusDiscoveryTests",
