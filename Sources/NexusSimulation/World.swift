@@ -20,7 +20,8 @@ public struct World<Node: SimulatedNode> {
   private enum Event {
     case wake(Int, ticket: UInt64)
     case datagram(Node.Message, SimulatedLink)
-    case stream(Node.Message, SimulatedLink)
+    /// `life` is the receiver's, nil on a new stream: one does not outlast the process that it was opened to.
+    case stream(Node.Message, SimulatedLink, life: Int?)
     case failure(to: Int, of: Int, life: Int, isRefused: Bool)
     case breakage(to: Int, of: Int, life: Int)
     case fault(SimulatedFault)
@@ -132,9 +133,9 @@ public struct World<Node: SimulatedNode> {
     case .datagram(let message, let link):
       note(2, link.to)
       return handle(.datagram(message, from: link.from), at: link.to)
-    case .stream(let message, let link):
+    case .stream(let message, let link, let life):
       note(3, link.to)
-      return arrive(message, link)
+      return arrive(message, link, life: life)
     case .failure(let host, let other, let life, let isRefused):
       note(4, host)
       return hosts[host].life == life ? handle(.streamFailed(to: other, isRefused: isRefused), at: host) : -1
@@ -190,7 +191,8 @@ public struct World<Node: SimulatedNode> {
           continue
         }
         if let arrival = network.streamArrival(from: from, to: to, now: now, &random) {
-          queue.add(.stream(message, SimulatedLink(from: from, to: to)), at: arrival)
+          let life = hosts[from].streams.contains(to) ? hosts[to].life : nil
+          queue.add(.stream(message, SimulatedLink(from: from, to: to), life: life), at: arrival)
         } else {
           fail(from: from, to: to, isRefused: false)
         }
@@ -207,8 +209,11 @@ public struct World<Node: SimulatedNode> {
     if let wakeAt { queue.add(.wake(host, ticket: hosts[host].ticket), at: wakeAt) }
   }
 
-  private mutating func arrive(_ message: Node.Message, _ link: SimulatedLink) -> Int {
+  private mutating func arrive(_ message: Node.Message, _ link: SimulatedLink, life: Int?) -> Int {
     switch hosts[link.to].power {
+    case .running where life != nil && life != hosts[link.to].life,
+      .paused where life != nil && life != hosts[link.to].life:
+      fail(from: link.from, to: link.to, isRefused: true)
     case .running, .paused:
       hosts[link.to].streams.insert(link.from)
       hosts[link.from].streams.insert(link.to)
