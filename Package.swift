@@ -92,7 +92,7 @@ let package = Package(
       dependencies: ["NexusDiscovery", "NexusService", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusWireTests", dependencies: ["NexusWire", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusRingTests", dependencies: ["NexusRing", "NexusModel"]),
-    .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel"]),
+    .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel", "CIntrinsics"]),
   ],
   swiftLanguageModes: [.v6]
 )

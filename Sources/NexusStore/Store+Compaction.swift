@@ -69,7 +69,7 @@ extension Store {
   private func moveLocked(_ handle: UInt32, _ heap: Heap, as worker: Worker) {
     let item = Item(pool.address(handle))
     let hash = hash(of: item)
-    let slot = CRC16.ofKey(item.keyBase, item.keyCount, crcTables) & 0x3FFF
+    let slot = slot(item.keyBase, item.keyCount)
     let word = lockWord(Self.stripe(of: slot))
     let isOurs = atomicLoad(word) == worker
     guard isOurs || atomicTryLock(word, worker) else { return }

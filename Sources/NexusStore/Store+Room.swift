@@ -144,7 +144,7 @@ extension Store {
       // Still linked, and we hold the lane: the entry and its key stay where they are.
       let item = Item(pool.address(handle))
       let hash = hash(of: item)
-      let slot = CRC16.ofKey(item.keyBase, item.keyCount, crcTables) & 0x3FFF
+      let slot = slot(item.keyBase, item.keyCount)
       let word = lockWord(Self.stripe(of: slot))
       let isOurs = atomicLoad(word) == worker
       if isOurs || atomicTryLock(word, worker) {

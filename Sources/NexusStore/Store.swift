@@ -37,6 +37,7 @@ public final class Store: @unchecked Sendable {
   @usableFromInline let namespaces: UnsafeMutablePointer<NamespaceState>
   @usableFromInline let seed: UInt64
   @usableFromInline let crcTables: UnsafePointer<UInt16>
+  @usableFromInline let multipliesWithoutCarry = ci_has_crc16()
   /// How many watch each slot: 0 for nearly all.
   let watchCounts: UnsafeMutablePointer<UInt32>
   /// Per stripe: nothing in it expires before this tick (0: nothing expires).
@@ -154,7 +155,14 @@ public final class Store: @unchecked Sendable {
   public func key(_ base: UnsafeRawPointer, _ count: Int, in namespace: NamespaceNumber) -> Key {
     Key(
       base: base, count: count, hash: nexus_xxh3_64(base, count, seed &+ UInt64(namespace)),
-      slot: CRC16.ofKey(base, count, crcTables) & 0x3FFF, namespace: namespace)
+      slot: slot(base, count), namespace: namespace)
+  }
+
+  /// As `Slot(of:)`; by carry-less multiplication where the processor has it, which takes a third of the tables'
+  /// instructions for 16 bytes, and more than they for a few.
+  @inlinable @inline(__always) func slot(_ base: UnsafeRawPointer, _ count: Int) -> UInt16 {
+    if multipliesWithoutCarry && count >= 8 { return ci_crc16_key(base, Int64(count)) & 0x3FFF }
+    return CRC16.ofKey(base, count, crcTables) & 0x3FFF
   }
 
   @inlinable public func key(_ bytes: UnsafeRawBufferPointer, in namespace: NamespaceNumber) -> Key {

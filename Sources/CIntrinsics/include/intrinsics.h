@@ -1,6 +1,8 @@
 // Processor instructions that Swift has no spelling for. Nothing here allocates or blocks.
 #pragma once
 #include <stdint.h>
+
+#include "crc16.h"
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
