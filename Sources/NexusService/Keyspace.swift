@@ -107,8 +107,8 @@ public final class Keyspace {
     return entry != nil
   }
 
-  /// When something written now in this namespace expires: its default TTL where the writer gave none, shortened by
-  /// a random share of at most the namespace's jitter.
+  /// When something written now in this namespace expires: as the writer said, else after the namespace's default TTL,
+  /// shortened by a random share of at most its jitter.
   public func expiry(_ life: TimeToLive, in namespace: NamespaceNumber, now: UnixMilliseconds) -> Expiry {
     if life == .unlimited { return .none }
     let (lifetime, jitter) = node.store.lifetime(in: namespace)
@@ -118,23 +118,19 @@ public final class Keyspace {
 }
 
 extension TimeToLive {
-  /// `jitter` is the largest share (0...1) by which a TTL is shortened; `chance`, any number, says by how much this one
-  /// is. A TTL never becomes shorter than 1 ms.
+  /// `jitter` is the largest share (0...1) by which a default TTL is shortened; `chance`, any number, says by how much
+  /// this one is. What a writer asks for is taken as it is: it may count on it. No TTL becomes shorter than 1 ms.
   public func expiry(defaultMilliseconds: Int64, jitter: Double, now: UnixMilliseconds, chance: UInt64) -> Expiry {
-    var length: Int64
     switch self {
     case .unlimited: return .none
+    case .milliseconds(let asked): return .at(now + max(1, min(asked, Self.longestMilliseconds)))
     case .namespaceDefault:
       if defaultMilliseconds <= 0 { return .none }
-      length = defaultMilliseconds
-    case .milliseconds(let asked): length = min(asked, Self.longestMilliseconds)
-    }
-    if jitter > 0 {
       // The upper 53 bits as a share of 1: every value a Double can hold exactly.
       let share = Double(chance >> 11) / Double(1 << 53)
-      length -= Int64(Double(length) * min(1, jitter) * share)
+      let length = defaultMilliseconds - Int64(Double(defaultMilliseconds) * min(1, max(0, jitter)) * share)
+      return .at(now + max(1, length))
     }
-    return .at(now + max(1, length))
   }
 }
 

@@ -71,11 +71,11 @@ import Testing
     #expect(get("forever", later: 1_000_000) == "v")
   }
 
-  @Test func jitterShortensWithinItsShareAndSpreads() {
+  @Test func jitterShortensTheDefaultWithinItsShareAndSpreads() {
     var seen: Set<Int64> = []
     for chance in stride(from: UInt64(0), to: .max - (1 << 58), by: 1 << 58) {
-      let expiry = TimeToLive.milliseconds(10_000).expiry(
-        defaultMilliseconds: 0, jitter: 0.1, now: start, chance: chance)
+      let expiry = TimeToLive.namespaceDefault.expiry(
+        defaultMilliseconds: 10_000, jitter: 0.1, now: start, chance: chance)
       guard case .at(let moment) = expiry else {
         Issue.record("a TTL must stay one")
         continue
@@ -86,11 +86,23 @@ import Testing
     #expect(seen.count > 32)
   }
 
+  @Test func aTTLThatTheWriterGaveIsTakenAsItIs() {
+    var settings = node.store.settings[0]
+    settings.defaultTTLMilliseconds = 1000
+    settings.ttlJitter = 1
+    node.store.configure(0, settings, as: 9)
+    for number in 0..<20 {
+      _ = set("given\(number)", "v", .milliseconds(5000))
+      #expect(get("given\(number)", later: 4999) == "v")
+      #expect(get("given\(number)", later: 5000) == nil)
+    }
+  }
+
   @Test func aTTLNeverOverflowsNorVanishes() {
     let longest = TimeToLive.milliseconds(.max).expiry(defaultMilliseconds: 0, jitter: 0, now: start, chance: 0)
     guard case .at(let moment) = longest else { return #expect(Bool(false)) }
     #expect(moment == start + TimeToLive.longestMilliseconds)
-    let shortest = TimeToLive.milliseconds(1).expiry(defaultMilliseconds: 0, jitter: 1, now: start, chance: .max)
+    let shortest = TimeToLive.namespaceDefault.expiry(defaultMilliseconds: 1, jitter: 1, now: start, chance: .max)
     guard case .at(let soon) = shortest else { return #expect(Bool(false)) }
     #expect(soon == start + 1)
   }

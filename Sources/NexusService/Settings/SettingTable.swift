@@ -61,7 +61,7 @@ extension Setting {
       "Entries written without a TTL get this one.", mutable: true, words: ["off": 0]),
     Setting(
       .ttlJitter, "ttl-jitter", .memory, .percent(0...100), "0%",
-      "Shorten each TTL by a random share of up to this, so that entries written together expire apart.",
+      "Shorten default TTLs by a random share of up to this, so that entries written together expire apart.",
       mutable: true, words: ["off": 0]),
   ]
 
