@@ -79,9 +79,7 @@ public final class Keyspace {
     if outcome == .stored {
       let expiry = self.expiry(life, in: namespace, now: now)
       let key = store.key(bytes, in: namespace)
-      let taken = store.lock(key, as: worker)
-      outcome = store.put(key, over: store.find(key, now: now, touch: false), value, expiry)
-      store.unlock(key, taken)
+      outcome = store.set(key, to: value, expiry, touch: false, as: worker, now: now)
     }
     if outcome == .stored {
       statistics.pointee.sets &+= 1

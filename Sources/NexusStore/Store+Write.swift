@@ -15,6 +15,46 @@ extension Store {
     return .stored
   }
 
+  /// Stores a value under a key that is not locked yet, whatever was there.
+  @inlinable @inline(__always)
+  public func set(
+    _ key: Key, to value: UnsafeRawBufferPointer, _ expiry: Expiry, touch: Bool, as worker: Worker,
+    now: UnixMilliseconds
+  ) -> WriteOutcome {
+    if value.count >= Self.copiedAheadBytesMin { return setLarge(key, value, expiry, touch, worker, now) }
+    let taken = lock(key, as: worker)
+    let outcome = put(key, over: find(key, now: now, touch: touch), value, expiry)
+    unlock(key, taken)
+    return outcome
+  }
+
+  /// Copying this many bytes takes longer than others should wait for a stripe's lock: it is done before. Larger
+  /// than any value that lies in a page.
+  @inlinable static var copiedAheadBytesMin: Int { 1 << 20 }
+
+  @usableFromInline @inline(never)
+  func setLarge(
+    _ key: Key, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, _ touch: Bool, _ worker: Worker,
+    _ now: UnixMilliseconds
+  ) -> WriteOutcome {
+    // A long key lies before its value, and is written with the entry.
+    let keyBytes = key.count > Item.keyCountInArenaMax ? key.count : 0
+    guard let external = spans.allocate(keyBytes + value.count, as: worker) else { return .outOfMemory }
+    (external + keyBytes).copyMemory(from: value.baseAddress!, byteCount: value.count)
+    let taken = lock(key, as: worker)
+    defer { unlock(key, taken) }
+    let existing = find(key, now: now, touch: touch)
+    var fields = fields(of: existing, key)
+    fields.apply(expiry)
+    let shape = ItemShape(
+      keyCount: key.count, valueCount: value.count, fields: fields, inlineBytesMax: classes.inlineBytesMax)
+    guard writeFresh(key, existing, shape, fields, keep: 0, external: external, worker) != nil else {
+      return .outOfMemory
+    }
+    noteChange(key)
+    return .stored
+  }
+
   /// Gives the entry (a new one where `existing` is nil) a value of this length: the old bytes stay, new ones are 0.
   /// `fill` then writes what it likes. Keeps client flags.
   public func resize(
@@ -112,13 +152,18 @@ extension Store {
     return item.valueBase
   }
 
+  /// `external`: memory for what lies outside of the chunk, where the caller has it already; freed where this fails.
   private func writeFresh(
-    _ key: Key, _ existing: Entry?, _ shape: ItemShape, _ fields: ItemFields, keep: Int, _ worker: Worker
+    _ key: Key, _ existing: Entry?, _ shape: ItemShape, _ fields: ItemFields, keep: Int,
+    external given: UnsafeMutableRawPointer? = nil, _ worker: Worker
   ) -> UnsafeMutableRawPointer? {
     let handle = allocateEntry(classes.entryClass(shape.chunkBytes), as: worker)
-    guard handle != 0 else { return nil }
-    var external: UnsafeMutableRawPointer?
-    if shape.isExternal {
+    guard handle != 0 else {
+      if let given { spans.free(given, shape.externalBytes, as: worker) }
+      return nil
+    }
+    var external = given
+    if shape.isExternal, external == nil {
       external = spans.allocate(shape.externalBytes, as: worker)
       guard external != nil else {
         free(handle, as: worker)

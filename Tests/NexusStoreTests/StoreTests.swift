@@ -173,6 +173,33 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     #expect((0..<20_000).allSatisfy { seen["stays:\($0)"] == 1 })
   }
 
+  @Test(arguments: [5, 2000])
+  func aLargeValueIsCopiedAheadAndTakesThePlaceOfWhatWasThere(_ keyCount: Int) throws {
+    let plain = try Plain()
+    let name = [UInt8](repeating: 7, count: keyCount)
+    func set(_ value: [UInt8], _ expiry: Expiry = .none) -> WriteOutcome {
+      name.withUnsafeBytes { name in
+        value.withUnsafeBytes { value in
+          let key = plain.store.key(name, in: 0)
+          return plain.store.set(key, to: value, expiry, touch: false, as: 1, now: plain.now)
+        }
+      }
+    }
+    let before = plain.store.memory.usedBytes
+    let sizes = [Store.copiedAheadBytesMin, 10, 3_000_000, Store.copiedAheadBytesMin - 1, 3_000_001, 3_000_002]
+    for (step, size) in sizes.enumerated() {
+      let value = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ step) }
+      #expect(set(value, step % 2 == 0 ? .at(plain.now + 1000) : .none) == .stored)
+      #expect(plain.get(name) == value)
+      #expect(plain.store.count(in: 0) == 1)
+      // In a transaction the stripe is held already.
+      plain.with(name) { _ in #expect(set(value) == .stored) }
+      #expect(plain.get(name) == value)
+    }
+    plain.delete(name)
+    #expect(plain.store.memory.usedBytes <= before + (256 << 10))
+  }
+
   @Test func oneSlotMayHoldEverything() throws {
     let store = try Plain()
     for index in 0..<60_000 { store.set(bytes("{tag}:\(index)"), bytes("\(index)")) }

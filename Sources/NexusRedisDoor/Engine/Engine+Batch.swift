@@ -322,10 +322,7 @@ extension Engine {
     _ request: UnsafeMutablePointer<Request>, _ out: inout OutputBuffer, _ now: UnixMilliseconds
   ) -> Bool {
     let key = request.pointee.key
-    let taken = store.lock(key, as: worker)
-    let outcome = store.put(
-      key, over: store.find(key, now: now), request.pointee.value.bytes, .none)
-    store.unlock(key, taken)
+    let outcome = store.set(key, to: request.pointee.value.bytes, .none, touch: true, as: worker, now: now)
     guard outcome == .stored else { return false }
     out.writeOK()
     return true

@@ -76,7 +76,11 @@ extension Call {
   mutating func set(
     _ key: Key, over entry: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, undoing mark: Int? = nil
   ) -> Bool {
-    let outcome = store.put(key, over: entry, value, expiry)
+    counted(store.put(key, over: entry, value, expiry), undoing: mark)
+  }
+
+  @inline(__always)
+  mutating func counted(_ outcome: WriteOutcome, undoing mark: Int? = nil) -> Bool {
     if outcome == .stored {
       statistics.pointee.sets &+= 1
       return true

@@ -42,11 +42,9 @@ extension Strings {
   /// Stores argument `value` under argument 1, whatever was there. False after replying that there is no room.
   @inline(__always)
   private static func store(_ call: inout Call, value: Int, _ expiry: Expiry) -> Bool {
-    let (store, key) = (call.store, call.key(1))
-    let taken = store.lock(key, as: call.worker)
-    let stored = call.set(key, over: store.find(key, now: call.now, touch: call.touches), call[value], expiry)
-    store.unlock(key, taken)
-    return stored
+    let outcome = call.store.set(
+      call.key(1), to: call[value], expiry, touch: call.touches, as: call.worker, now: call.now)
+    return call.counted(outcome)
   }
 
   static func setnx(_ call: inout Call) {
