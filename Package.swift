@@ -12,6 +12,7 @@ let package = Package(
     // C: a few inline lines each, used by one Swift target each.
     .target(name: "CIntrinsics"),
     .target(name: "CXXHash"),
+    .target(name: "CAllocator"),
     .target(name: "CLongDouble"),
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CGnuTLS", linkerSettings: [.linkedLibrary("gnutls")]),
@@ -35,7 +36,8 @@ let package = Package(
     // L3: doors and shells.
     .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux", "CNghttp2"]),
     .target(
-      name: "NexusRedisDoor", dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CLongDouble"]),
+      name: "NexusRedisDoor",
+      dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CAllocator", "CLongDouble"]),
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
     .target(name: "NexusCluster", dependencies: ["NexusModel", "NexusStore", "NexusService", "CGnuTLS"]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),

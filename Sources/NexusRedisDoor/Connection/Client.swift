@@ -1,3 +1,4 @@
+import CAllocator
 import NexusModel
 import NexusService
 
@@ -83,28 +84,45 @@ struct ClientCard: Sendable {
   }
 }
 
-extension SessionExtras {
-  /// What the allocator gives for one instance; a test holds it to the truth.
-  static let instanceBytes = 128
-}
-
 extension Session {
-  /// What the allocator gives for one instance; a test holds it to the truth.
-  static let instanceBytes = 160
-
   /// The session's own objects; what its buffers hold is the transport's to tell.
   var memoryBytes: Int {
-    var bytes =
-      Session.instanceBytes + peer.remote.utf8.count + peer.local.utf8.count
-    guard let extras else { return bytes }
-    bytes += SessionExtras.instanceBytes + extras.name.utf8.count
-    for kind in ChannelKind.allCases {
-      // A name, its share of the set's table, and the array that holds it.
-      bytes += extras.names(kind).reduce(0) { $0 + $1.count + 48 }
+    let bytes = allocatedBytes(self) + heapBytes(peer.remote) + heapBytes(peer.local)
+    return bytes + (extras?.memoryBytes ?? 0)
+  }
+}
+
+extension SessionExtras {
+  /// Without the transaction, which counts for itself.
+  fileprivate var memoryBytes: Int {
+    var bytes = allocatedBytes(self) + heapBytes(name) + heapBytes(libraryName) + heapBytes(libraryVersion)
+    for names in [channels, patterns, shardChannels] where names.capacity > 0 {
+      // A set's table is three quarters full at most.
+      bytes += objectHeadBytes + names.capacity * 4 / 3 * MemoryLayout<[UInt8]>.stride
+      for name in names { bytes += heapBytes(name) }
     }
-    bytes += extras.watch?.keys.reduce(0) { $0 + $1.bytes.count + 64 } ?? 0
+    if let watch {
+      bytes += allocatedBytes(watch) + allocatedBytes(watch.token)
+      bytes += objectHeadBytes + watch.keys.capacity * MemoryLayout<Watch.WatchedKey>.stride
+      for key in watch.keys { bytes += heapBytes(key.bytes) }
+    }
     return bytes
   }
+}
+
+/// What the allocator set aside for an object.
+private func allocatedBytes(_ object: AnyObject) -> Int {
+  nexus_allocated_bytes(Unmanaged.passUnretained(object).toOpaque())
+}
+
+/// An array's or string's storage before its first element: type, reference counts, count and capacity.
+private let objectHeadBytes = 32
+
+private func heapBytes(_ bytes: [UInt8]) -> Int { bytes.capacity == 0 ? 0 : objectHeadBytes + bytes.capacity }
+
+/// Up to 15 bytes lie in the string itself.
+private func heapBytes(_ text: String) -> Int {
+  text.utf8.count <= 15 ? 0 : objectHeadBytes + text.utf8.count + 1
 }
 
 /// Every client of the node, gathered from all loops.
