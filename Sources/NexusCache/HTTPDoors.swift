@@ -17,6 +17,8 @@ final class HTTPDoors {
     configuration.address = address.numeric
     configuration.port = UInt16(settings.httpPort)
     configuration.connectionLimit = settings.maxClients
+    configuration.idleTimeoutSeconds = settings.httpIdleTimeoutSeconds
+    if !settings.nodeID.isEmpty { configuration.nodeName = settings.nodeID }
     if let reason = PortProbe.whyTaken(address, port: settings.httpPort) {
       if address.isOptional { return nil }
       throw StartFailure("cannot listen on \(address.withPort(settings.httpPort)) for HTTP: \(reason)")

@@ -130,7 +130,10 @@ final class Responder {
     let short = keyspace.get(key, now: now) { entry -> OutputBuffer? in
       guard let entry else { return nil }
       let value = entry.value
-      if value.count > 1 << 20 && pendingReplyBytes + value.count > configuration.pendingRepliesLimitBytes {
+      // One large reply may always wait, even if it alone is larger than the limit.
+      if value.count > 1 << 20 && pendingReplyBytes > 1 << 20
+        && pendingReplyBytes + value.count > configuration.pendingRepliesLimitBytes
+      {
         refused = true
         return nil
       }

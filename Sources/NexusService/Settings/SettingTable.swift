@@ -1,6 +1,6 @@
 /// Names for the table's rows, in its order.
 public enum SettingID: Int, CaseIterable, Sendable {
-  case bind, redisPort, httpPort, unixSocket, tcpBacklog, tcpKeepalive, idleTimeout
+  case bind, redisPort, httpPort, unixSocket, tcpBacklog, tcpKeepalive, idleTimeout, httpIdleTimeout
   case maxMemory, eviction, maxEntries, defaultTTL, ttlJitter
   case maxClients, maxValueSize, maxQueryBuffer, outputBufferLimit, httpMaxBody
   case password
@@ -38,6 +38,9 @@ extension Setting {
       .idleTimeout, "idle-timeout", .doors, .duration(0...second * 2_147_483_647), "off",
       "Close a client that has asked nothing for this long.", mutable: true, words: ["off": 0],
       redis: RedisAlias("timeout", .seconds)),
+    Setting(
+      .httpIdleTimeout, "http-idle-timeout", .doors, .duration(second...second * 86_400), "1m",
+      "Close an HTTP connection on which nothing has moved for this long: longer than a proxy in front keeps its own."),
   ]
 
   private static let memory: [Setting] = [

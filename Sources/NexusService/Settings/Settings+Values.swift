@@ -14,6 +14,8 @@ extension Settings {
   public var tcpKeepaliveSeconds: Int { number(.tcpKeepalive) / 1_000_000 }
   /// 0: never.
   @inlinable public var idleTimeoutMilliseconds: Int { number(.idleTimeout) / 1000 }
+  /// At least 1.
+  public var httpIdleTimeoutSeconds: Int { number(.httpIdleTimeout) / 1_000_000 }
 
   @inlinable public var maxMemoryBytes: Int { number(.maxMemory) }
   public var eviction: EvictionPolicyName { EvictionPolicyName(rawValue: text(.eviction))! }
