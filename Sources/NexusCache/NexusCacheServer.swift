@@ -56,6 +56,11 @@ public final class NexusCacheServer {
     node.processFigures = LinuxProcessFigures()
     node.attach(runtime.loops)
     store.apply(settings, as: Settings.visitor())
+    let most = SettingText.bytesText(store.maxMemoryBytesMost)
+    settings.limitChanges(
+      of: .maxMemory, to: store.maxMemoryBytesMost,
+      why: "while this node runs it can be raised to \(most) at most, because addresses for more were not reserved at "
+        + "its start; for more, set it and restart")
     settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { store.apply($0, as: $1) }
     settings.onChange(
       of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize, .maxMemory

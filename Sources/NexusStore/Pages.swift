@@ -48,14 +48,14 @@ final class PagePool: @unchecked Sendable {
   init(limitBytes: Int, ledger: Ledger) throws(StoreError) {
     // Handles count in units of 4 bytes up to 16 GiB, of 8 up to 32 GiB, and so on.
     var shift = 2
-    while limitBytes + limitBytes / 64 + (64 << 20) > 4 << (30 + shift) { shift += 1 }
+    while Self.addressBytes(limitBytes) > 4 << (30 + shift) { shift += 1 }
     unitShift = shift
     // Every size in use keeps a page or two partly filled: pages are small where memory is.
     pageShift = limitBytes < 256 << 20 ? 14 : limitBytes < 4 << 30 ? 16 : 18
     // All that handles reach, so that the ceiling may be raised later; less where addresses are scarce.
     var bytes = 4 << (30 + shift)
     var reservation = reserveAddresses(bytes)
-    while reservation == nil, bytes / 2 >= limitBytes + limitBytes / 64 + (64 << 20) {
+    while reservation == nil, bytes / 2 >= Self.addressBytes(limitBytes) {
       bytes /= 2
       reservation = reserveAddresses(bytes)
     }
@@ -84,6 +84,12 @@ final class PagePool: @unchecked Sendable {
     lockWord.deallocate()
     freeCountWord.deallocate()
   }
+
+  /// What a ceiling needs of addresses: pages may go a little beyond it for a moment.
+  private static func addressBytes(_ limitBytes: Int) -> Int { limitBytes + limitBytes / 64 + (64 << 20) }
+
+  /// The largest ceiling for which the reserved addresses are enough.
+  var limitBytesMost: Int { (reservedBytes - (64 << 20)) / 65 * 64 }
 
   @inline(__always) func page(of handle: UInt32) -> UInt32 {
     UInt32(truncatingIfNeeded: (Int(handle) &<< unitShift) &>> pageShift)

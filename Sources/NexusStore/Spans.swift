@@ -42,6 +42,10 @@ final class Spans: @unchecked Sendable {
     lockWord.deallocate()
   }
 
+  /// The largest ceiling for which the reserved addresses are enough, were every value large: spans are powers of
+  /// two, and a value may need a little more than half of one.
+  var limitBytesMost: Int { reservedBytes / 2 }
+
   static func spanClass(_ bytes: Int) -> Int {
     bytes <= granule ? 0 : (bytes - 1).bitWidth - (bytes - 1).leadingZeroBitCount - 12
   }

@@ -233,6 +233,12 @@ extension Store {
   /// The ceiling, changed at run time; past it, the next writes evict until it holds.
   public var maxMemoryBytes: Int {
     get { ledger.limitBytes }
-    set { ledger.limitBytes = max(newValue, Self.limitBytesMin) }
+    set { ledger.limitBytes = min(max(newValue, Self.limitBytesMin), maxMemoryBytesMost) }
+  }
+
+  /// What the ceiling can be raised to: addresses are reserved, and the handles' unit chosen, at the start. Whole
+  /// mebibytes.
+  public var maxMemoryBytesMost: Int {
+    max(configuration.maxMemoryBytes, min(pool.limitBytesMost, spans.limitBytesMost) & ~((1 << 20) - 1))
   }
 }

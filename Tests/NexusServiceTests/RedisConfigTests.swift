@@ -46,6 +46,18 @@ import Testing
     #expect(throws: RedisConfigError.self) { try settings.redisSet([("hz", "20"), ("hz", "30")]) }
   }
 
+  @Test func whatTheNodeWasNotBuiltForIsRefusedWithWhatIsPossible() throws {
+    let settings = Settings()
+    settings.limitChanges(of: .maxMemory, to: 8 << 30, why: "it can be raised to 8gb at most")
+    try settings.redisSet([("maxmemory", "8gb")])
+    for name in ["maxmemory", "max-memory"] {
+      let error = #expect(throws: RedisConfigError.self) { try settings.redisSet([(name, "9gb")]) }
+      #expect(error?.reply.contains("argument '\(name)'") == true)
+      #expect(error?.reply.hasSuffix("cannot be '9gb': it can be raised to 8gb at most") == true)
+    }
+    #expect(settings.maxMemoryBytes == 8 << 30)
+  }
+
   @Test func everyNameHasAValueAndEveryPolicyAWay() throws {
     let settings = Settings()
     for name in Settings.redisNames { #expect(settings.redisValue(name) != nil, "\(name)") }

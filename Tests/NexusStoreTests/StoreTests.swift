@@ -200,6 +200,16 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     #expect(plain.store.memory.usedBytes <= before + (256 << 10))
   }
 
+  @Test func theCeilingIsRaisedAsFarAsAddressesReach() throws {
+    let plain = try Plain(limitBytes: 16 << 20)
+    let most = plain.store.maxMemoryBytesMost
+    #expect(most >= 16 << 20 && most < 16 << 30)
+    plain.store.maxMemoryBytes = 64 << 30
+    #expect(plain.store.maxMemoryBytes == most)
+    plain.store.maxMemoryBytes = 1
+    #expect(plain.store.maxMemoryBytes == Store.limitBytesMin)
+  }
+
   @Test func oneSlotMayHoldEverything() throws {
     let store = try Plain()
     for index in 0..<60_000 { store.set(bytes("{tag}:\(index)"), bytes("\(index)")) }

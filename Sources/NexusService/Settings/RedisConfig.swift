@@ -45,7 +45,11 @@ extension Settings {
         throw .unknown(name)
       }
     }
-    do { try change(changes, as: worker) } catch { throw .failed(error.name, error.description) }
+    do { try change(changes, as: worker) } catch {
+      // Under the name that was given.
+      let given = pairs.first { $0.name == error.name || Self.redisAliases[$0.name]?.0.name == error.name }
+      throw .failed(given?.name ?? error.name, error.description)
+    }
     for (name, value) in ignored { ignore(name, value) }
   }
 

@@ -39,6 +39,8 @@ public final class Settings: @unchecked Sendable {
     var listeners: [(ids: Set<SettingID>, body: Listener)] = []
     /// Values given for Redis settings that mean nothing here, so that they read back as written.
     var ignored: [String: String] = [:]
+    /// The most that `change` accepts, and why.
+    var ceilings: [SettingID: (most: Int, why: String)] = [:]
     /// Rises with every change.
     var version = 0
   }
@@ -90,7 +92,11 @@ public final class Settings: @unchecked Sendable {
     for change in changes {
       let setting = Setting.all[change.id.rawValue]
       guard setting.isMutable else { throw SettingError(.immutable, setting, change.text) }
-      accepted.append((setting, try setting.parse(change.text, machineMemoryBytes: machineMemoryBytes)))
+      let value = try setting.parse(change.text, machineMemoryBytes: machineMemoryBytes)
+      if let (most, why) = state.withLock({ $0.ceilings[change.id] }), value.number > most {
+        throw SettingError(.conflict(why), setting, change.text)
+      }
+      accepted.append((setting, value))
     }
     store(accepted, .runtime)
     let changed = Set(accepted.map(\.0.id))
@@ -109,6 +115,12 @@ public final class Settings: @unchecked Sendable {
     1 << 31 | visitors.wrappingAdd(1, ordering: .relaxed).newValue & (1 << 30 - 1)
   }
   private static let visitors = Atomic<Worker>(0)
+
+  /// From now on `change` refuses more than this: what the node was built with at its start allows no more.
+  /// `why`: the end of a sentence that tells what is possible, and how to get more.
+  public func limitChanges(of id: SettingID, to most: Int, why: String) {
+    state.withLock { $0.ceilings[id] = (most, why) }
+  }
 
   /// Calls `listener` after each change of one of these, on the thread that made it.
   public func onChange(of ids: SettingID..., call listener: @escaping Listener) {
