@@ -1,9 +1,9 @@
 // CRC-16/XMODEM by carry-less multiplication: for x86-64 processors that have it (nearly all since 2010).
 //
 // A message of up to 16 bytes is a polynomial M of degree < 128, its CRC M * x^16 mod P, P = x^16 + x^12 + x^5 + 1.
-// With M = H * x^64 + L and k = x^80 mod P, the sum V = H * k + L * x^16 (degree < 80) has the same remainder. Barrett's
-// reduction takes it to 16 bits: with mu = floor(x^80 / P), the quotient is floor(floor(V / x^16) * mu / x^64), exactly.
-// (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel 2009.)
+// With M = H * x^64 + L and k = x^80 mod P, the sum V = H * k + L * x^16 (degree < 80) has the same remainder.
+// Barrett's reduction takes it to 16 bits: with mu = floor(x^80 / P), the quotient is floor(floor(V / x^16) * mu /
+// x^64), exactly. (Gopal et al.: "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ", Intel 2009.)
 #pragma once
 #include <stdint.h>
 #include <string.h>
