@@ -8,7 +8,8 @@ import Synchronization
 /// Length-prefixed messages: four bytes (little-endian) of length, then the payload, whose first byte says what to do.
 ///
 /// Answers in the same framing. `e` echoes; `x` echoes and asks to be closed; `s` suspends until the test resumes;
-/// `b` and a number of four bytes answers so many bytes; `k` has itself killed; `p` pushes to itself, then answers.
+/// `b` and a number of four bytes answers so many bytes; `k` has itself killed; `p` pushes to itself, then answers;
+/// `o` leaves it to the test to answer later.
 final class EchoDoor: StreamDoor {
   final class Session {
     let id: ConnectionID
@@ -26,6 +27,7 @@ final class EchoDoor: StreamDoor {
     let peers = Guarded<[PeerAddress]>([])
     let closed = Guarded<[CloseReason]>([])
     let suspended = Guarded<[(EpollLoop, ConnectionID)]>([])
+    let owed = Guarded<[ConnectionID]>([])
     let messages = Atomic<Int>(0)
     let receives = Atomic<Int>(0)
     let turns = Atomic<Int>(0)
@@ -88,6 +90,9 @@ final class EchoDoor: StreamDoor {
       output.reserve(count)
       memset(output.base + output.count, 0x62, count)
       output.count += count
+    case UInt8(ascii: "o"):
+      loop.owesReplies(session.id, true)
+      journal.owed.withLock { $0.append(session.id) }
     case UInt8(ascii: "k"):
       loop.close(session.id, afterFlush: false)
     case UInt8(ascii: "p"):

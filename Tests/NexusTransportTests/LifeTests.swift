@@ -53,6 +53,22 @@ import Testing
     for text in ["s2", "e3", "e4"] { #expect(try client.receiveText() == text) }
   }
 
+  @Test func `a client that has finished writing stays until it has the replies that it is owed`() throws {
+    let server = try EchoServer()
+    let client = try server.client()
+    try client.send("o1")
+    client.finishWriting()
+    #expect(eventually { server.journal.owed.withLock { $0.count } == 1 })
+    let id = server.journal.owed.withLock { $0[0] }
+    #expect(eventually { server.onLoop { $0.table.find(id)?.pointee.flags.contains(.peerFinished) ?? true } })
+    server.onLoop { loop in
+      _ = TestClient.frame("later").withUnsafeBytes { loop.send($0, to: id) }
+      loop.owesReplies(id, false)
+    }
+    #expect(try client.receiveText() == "later")
+    #expect(try client.readToEnd().isEmpty)
+  }
+
   @Test func `a suspended client that has finished writing is still answered`() throws {
     let server = try EchoServer()
     let client = try server.client()

@@ -68,7 +68,7 @@ public struct Command: Sendable {
   }
 
   /// How the command runs in a cluster.
-  public enum Spread: Sendable {
+  public enum Spread: Sendable, Equatable {
     /// Where the slot of its keys is; they have to share one. Without keys: on the node that was asked.
     case oneSlot
     /// On the node that was asked, whatever its keys: they name nothing that lies anywhere.
@@ -82,13 +82,32 @@ public struct Command: Sendable {
     case sum
     /// Divided; OK when all of them say so.
     case all
+    /// On every live member; their replies are merged.
+    case everywhere(Merge)
 
     var isScattered: Bool {
       switch self {
       case .values, .sum, .all: true
-      case .oneSlot, .here, .anywhere: false
+      case .oneSlot, .here, .anywhere, .everywhere: false
       }
     }
+  }
+
+  /// How the replies of all members make one.
+  public enum Merge: Sendable, Equatable {
+    case sum
+    /// The different elements of their arrays.
+    case union
+    /// OK when all of them say so.
+    case all
+    /// One of those that are not null, members with more slots more often.
+    case any
+    /// Arrays of names and numbers in turn: the numbers' sums.
+    case counts
+    /// Slow log entries, the newest first.
+    case newest
+    /// A step of SCAN.
+    case walk
   }
 
   public enum Group: String, Sendable {

@@ -30,6 +30,9 @@ public final class CommandTable: @unchecked Sendable {
     let isKeyed: Bool
     let traits: Traits
 
+    /// Without keys, it may still be part of a transaction that runs on another member.
+    var travels: Bool { spread == .anywhere || traits.contains(.publishes) }
+
     init(_ command: Command, firstSubcommand: Int, parent: Int) {
       self.command = command
       self.name = command.name
@@ -40,7 +43,11 @@ public final class CommandTable: @unchecked Sendable {
       arity = command.arity
       flags = command.flags
       spread = command.spread
-      if case .none = command.keys { isKeyed = false } else { isKeyed = command.spread != .here }
+      if case .none = command.keys {
+        isKeyed = false
+      } else {
+        isKeyed = command.spread == .oneSlot || command.spread.isScattered
+      }
       traits = Traits(command.name)
     }
   }

@@ -39,7 +39,8 @@ extension CommandTable {
       "select", arity: 2, [.loading, .stale, .fast], group: .connection, since: "1.0.0", complexity: "O(1)",
       summary: "Chooses the database that this connection works on.", handler: select),
     Command(
-      "swapdb", arity: 3, [.write, .fast], group: .server, since: "4.0.0", complexity: "O(N) for N watched keys",
+      "swapdb", arity: 3, [.write, .fast], spread: .everywhere(.all), group: .server, since: "4.0.0",
+      complexity: "O(N) for N watched keys",
       summary: "Exchanges two databases, for all clients at once.", handler: swap),
   ]
 

@@ -102,8 +102,11 @@ public final class Engine: StreamDoor, @unchecked Sendable {
 
   public func open(
     _ id: ConnectionID, _ peer: PeerAddress, farewell: inout OutputBuffer
-  ) -> UnsafeMutableRawPointer? {
-    let session = Session(id: door.nextClientID(), connection: id, peer: peer, now: loop.now)
+  ) -> UnsafeMutableRawPointer? { open(id, peer, redirects: false) }
+
+  func open(_ id: ConnectionID, _ peer: PeerAddress, redirects: Bool) -> UnsafeMutableRawPointer {
+    let session = Session(
+      id: door.nextClientID(), connection: id, peer: peer, now: loop.now, redirects: redirects)
     session.set(.unauthenticated, !node.settings.password.isEmpty)
     sessions[session.id] = session
     return Unmanaged.passRetained(session).toOpaque()

@@ -49,6 +49,12 @@ public final class RedisDoor: @unchecked Sendable {
     return engine
   }
 
+  /// The same engine behind the port for cluster clients: told MOVED instead of being served from elsewhere.
+  public func makeRedirectingDoor(_ engine: Engine) -> any StreamDoor { RedirectingDoor(engine) }
+
+  /// Runs on its loop what other members' Redis doors were asked. Once all engines are made.
+  public func executor(ofLoop index: Int) -> any OperationExecutor { engines[index] }
+
   /// An engine is touched on its loop's thread only; to the others' one posts.
   var engines: LazyMapSequence<[Unmanaged<Engine>], Engine> { references.lazy.map { $0.takeUnretainedValue() } }
 

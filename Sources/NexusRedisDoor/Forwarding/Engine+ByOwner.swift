@@ -13,7 +13,15 @@ extension Engine {
     let slot = door.commands.slots + command
     collectKeys(slot, arguments, count, key, session.namespace)
     session.lastCommand = Int32(command)
-    if let queue = session.pending, mustWaitForRoom(queue) { return .wait }
+    if let queue = session.pending {
+      if mustWaitForRoom(queue) || keyList.keys.contains(where: { mustWaitForSeveral(queue, $0.slot) }) {
+        return .wait
+      }
+    }
+    if session.redirects, let refusal = redirection() {
+      reject(command, refusal, session, &state.out)
+      return .done
+    }
     if keyList.count > 0, !keyList.isOneSlot, !isAlone {
       guard slot.pointee.spread.isScattered else {
         reject(command, Self.crossSlot, session, &state.out)
@@ -27,6 +35,18 @@ extension Engine {
     }
     giveAway(arguments, count, command, session, &state)
     return .done
+  }
+
+  /// Where a cluster client has to go with the keys in `keyList`; nil where it is right here. While a slot is on its
+  /// way, its operations are served from here.
+  func redirection() -> String? {
+    guard keyList.count > 0 else { return nil }
+    if !keyList.isOneSlot { return isAlone ? nil : Self.crossSlot }
+    guard let number = routes[slot: keyList.slot].member,
+      let member = node.cluster?.picture.member(number)?.record.member,
+      let port = member.advertisedPort
+    else { return nil }
+    return "MOVED \(keyList.slot) \(member.host):\(port)"
   }
 
   static let crossSlot = "CROSSSLOT Keys in request don't hash to the same slot"

@@ -53,6 +53,13 @@ extension Engine {
     return true
   }
 
+  /// True, once the session is marked as waiting, if a part of several slots is under way that this is one of.
+  @inline(__always) func mustWaitForSeveral(_ queue: UnsafeMutablePointer<ReplyQueue>, _ slot: UInt16) -> Bool {
+    guard queue.pointee.hasSeveral(slot: slot) else { return false }
+    queue.pointee.waits = .untilEmpty
+    return true
+  }
+
   /// Whether an operation on this slot has to take the way of those before it: one of them may be under way, and
   /// where the slot runs has changed since.
   @inline(__always) func mustFollow(_ queue: UnsafeMutablePointer<ReplyQueue>, _ slot: UInt16) -> Bool {
@@ -66,6 +73,7 @@ extension Engine {
     let key = request.pointee.key
     let isGet = request.pointee.kind == .get
     let pending = session.pending
+    if let pending, mustWaitForSeveral(pending, key.slot) { return .wait }
     if routes[slot: key.slot] == .here, pending.map({ !mustFollow($0, key.slot) }) ?? true {
       let taken = store.lock(key, as: worker)
       // Read again under the lock: now it says who executes.

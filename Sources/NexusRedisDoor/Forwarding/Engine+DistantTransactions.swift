@@ -62,6 +62,9 @@ extension Engine {
     if session.obstacles.contains(.transaction) {
       return dispatchQueued(arguments, count, command, session, &state)
     }
+    if case .everywhere(let merge) = slot.pointee.spread {
+      return dispatchEverywhere(arguments, count, command, merge, session, &state)
+    }
     guard slot.pointee.isKeyed else { return nil }
     return dispatchByOwner(arguments, count, command, key, session, &state)
   }
@@ -81,9 +84,13 @@ extension Engine {
           reject(command, Self.crossSlot, session, &state.out)
           return .done
         }
+        if session.redirects, let refusal = redirection() {
+          reject(command, refusal, session, &state.out)
+          return .done
+        }
         transaction.slot = keyList.slot
       }
-    } else if slot.pointee.spread != .anywhere {
+    } else if !slot.pointee.travels {
       reject(
         command,
         "ERR '\(slot.pointee.name)' cannot be part of a transaction in a cluster, where it may run on another member",
@@ -99,7 +106,7 @@ extension Engine {
     let watched = session.extras?.distantWatch?.slot ?? session.extras?.watch?.keys.first?.slot
     // Without keys it concerns this node alone; so it does in a cluster of one.
     guard let slot = transaction.slot ?? (isAlone ? nil : watched) else { return nil }
-    if let queue = session.pending, mustWaitForRoom(queue) { return .wait }
+    if let queue = session.pending, mustWaitForRoom(queue) || mustWaitForSeveral(queue, slot) { return .wait }
     session.lastCommand = Int32(command)
     let isElsewhere = watched != nil && watched != slot
     if isElsewhere {
@@ -190,7 +197,12 @@ extension Engine {
     if isAlone { return nil }
     if let queue = session.pending, mustWaitForRoom(queue) { return .wait }
     collectKeys(door.commands.slots + command, arguments, count, nil, session.namespace)
+    if session.redirects, let refusal = redirection() {
+      reject(command, refusal, session, &state.out)
+      return .done
+    }
     let slot = keyList.slot
+    if let queue = session.pending, mustWaitForSeveral(queue, slot) { return .wait }
     let former = session.extras?.distantWatch?.slot ?? session.extras?.watch?.keys.first?.slot
     guard keyList.isOneSlot, former == nil || former == slot else {
       reject(command, Self.crossSlot, session, &state.out)
@@ -293,7 +305,7 @@ extension Engine {
       guard command >= 0 else { return nil }
       let slot = door.commands.slots + command
       let fits = slot.pointee.arity > 0 ? count == slot.pointee.arity : count >= -slot.pointee.arity
-      guard fits, slot.pointee.isKeyed || slot.pointee.spread == .anywhere else { return nil }
+      guard fits, slot.pointee.isKeyed || slot.pointee.travels else { return nil }
       transaction.append(command, arguments, count, slot)
       next += 1 + count
     }

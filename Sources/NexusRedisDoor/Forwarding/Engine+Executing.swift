@@ -44,9 +44,16 @@ extension Engine: OperationExecutor {
     if batch.count > 1 {
       for index in 0..<batch.count where peers.plans[index].hasKey { store.prefetchEntry(peers.plans[index].key) }
     }
-    var clock = loop.monotonicNanoseconds
+    let started = loop.monotonicNanoseconds
+    var clock = started
+    let mayBePlain = mayBePlain
+    var plain = PlainCounts()
     for index in 0..<batch.count {
       let operation = batch.operations + index
+      if mayBePlain, let outcome = executePlain(operation, peers.plans + index, &batch.out, now, &plain) {
+        batch.outcomes[index] = outcome
+        continue
+      }
       session.database = Int(operation.pointee.database & 15)
       session.namespace = databases.namespace(of: session.database)
       session.protocolVersion = Int(operation.pointee.protocolVersion)
@@ -62,6 +69,73 @@ extension Engine: OperationExecutor {
       batch.outcomes[index] = outcome
       if case .replied = outcome { statistics.pointee.operationsExecuted &+= 1 }
     }
+    if plain.count > 0 { count(plain, nanoseconds: (loop.monotonicNanoseconds &- started) / UInt64(batch.count)) }
+  }
+
+  // MARK: Plain GET and SET
+
+  /// What a batch's plain operations count for.
+  struct PlainCounts {
+    var hits = 0
+    var misses = 0
+    var sets = 0
+    var count: Int { hits &+ misses &+ sets }
+  }
+
+  /// No command has to be shown to a monitor, or timed by itself.
+  private var mayBePlain: Bool {
+    let slow = settings.slowlogThresholdMicroseconds
+    return literals.get >= 0 && door.obstacles.load(ordering: .relaxed) == 0 && (slow < 0 || slow >= 1000)
+  }
+
+  /// A GET or SET without options, where nothing stands between it and the store; nil, with nothing done, otherwise.
+  @inline(__always) private func executePlain(
+    _ operation: UnsafePointer<Operation>, _ plan: UnsafePointer<PeerSessions.Plan>, _ out: inout OutputBuffer,
+    _ now: UnixMilliseconds, _ counts: inout PlainCounts
+  ) -> OperationOutcome? {
+    let count = operation.pointee.arguments.count
+    let isGet = plan.pointee.command == Int32(literals.get) && count == 2
+    guard isGet || plan.pointee.command == Int32(literals.set) && count == 3, plan.pointee.hasKey,
+      operation.pointee.flags.isDisjoint(with: [.noTouch, .thisNode])
+    else { return nil }
+    let key = plan.pointee.key
+    if !isGet {
+      guard store.lifetime(in: key.namespace).milliseconds == 0,
+        store.admitsAtOnce(key.count &+ operation.pointee.arguments[2].count, in: key.namespace)
+      else { return nil }
+    }
+    let taken = store.lock(key, as: worker)
+    defer { store.unlock(key, taken) }
+    guard routes[slot: key.slot] == .here else { return nil }
+    if isGet {
+      if let entry = store.find(key, now: now) {
+        out.writeBulk(entry.value)
+        counts.hits &+= 1
+      } else {
+        out.writeNull(Int(operation.pointee.protocolVersion))
+        counts.misses &+= 1
+      }
+    } else {
+      let value = operation.pointee.arguments[2].bytes
+      guard store.put(key, over: store.find(key, now: now), value, .none) == .stored else { return nil }
+      out.writeOK()
+      counts.sets &+= 1
+    }
+    return .replied(end: out.count)
+  }
+
+  /// - Parameter nanoseconds: the share of each operation in its batch.
+  private func count(_ plain: PlainCounts, nanoseconds: UInt64) {
+    let gets = plain.hits &+ plain.misses
+    statistics.pointee.operationsExecuted &+= UInt64(plain.count)
+    statistics.pointee.commands &+= UInt64(plain.count)
+    statistics.pointee.keyspaceHits &+= UInt64(plain.hits)
+    statistics.pointee.keyspaceMisses &+= UInt64(plain.misses)
+    statistics.pointee.getHits &+= UInt64(plain.hits)
+    statistics.pointee.getMisses &+= UInt64(plain.misses)
+    statistics.pointee.sets &+= UInt64(plain.sets)
+    if gets > 0 { counters.record(literals.get, nanoseconds: nanoseconds, calls: UInt64(gets)) }
+    if plain.sets > 0 { counters.record(literals.set, nanoseconds: nanoseconds, calls: UInt64(plain.sets)) }
   }
 
   /// Finds commands, hashes first keys, and asks memory for their buckets.

@@ -91,12 +91,16 @@ extension Engine {
     let words = gathering.arguments(of: gathering.parts[part].keys)
     let slot = words[1].withUnsafeBytes { Slot(of: $0) }
     for key in gathering.parts[part].keys {
-      queue.pointee.note(slot: gathering.key(key).withUnsafeBytes { Slot(of: $0) }.index)
+      let slot = gathering.key(key).withUnsafeBytes { Slot(of: $0) }.index
+      queue.pointee.note(slot: slot)
+      if !isOneSlot { queue.pointee.noteSeveral(slot: slot) }
     }
+    if !isOneSlot { queue.pointee.severalUnderWay += 1 }
     withArguments(words) { arguments, count in
       let index = forwarder.table.take(queue, .part)
       forwarder.table.places[Int(index)].gathering = number
       forwarder.table.places[Int(index)].part = UInt32(part)
+      forwarder.table.places[Int(index)].isSeveral = !isOneSlot
       var flags = gathering.flags
       if !isOneSlot { flags.insert(.severalSlots) }
       let operation = Operation(
@@ -111,6 +115,7 @@ extension Engine {
     forwarder.table.giveBack(index)
     guard let queue = place.queue, let gathering = forwarder.gatherings[Int(place.gathering)] else { return }
     let part = Int(place.part)
+    if place.isSeveral { queue.pointee.severalReplied() }
     switch reply {
     case .payload(let bytes): gathering.parts[part].outcome = .replied(Array(bytes))
     case .failed(.moved) where gathering.parts[part].keys.count > 1:

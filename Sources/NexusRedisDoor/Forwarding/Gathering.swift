@@ -8,6 +8,11 @@ final class Gathering {
   struct Part {
     /// Which keys, counted from 0 in the order of the command.
     var keys: [Int]
+    /// Who was asked, where every member is.
+    var member: MemberID?
+    /// How many slots that member has, and the mark that SCAN's cursors have of it.
+    var weight = 1
+    var mark: UInt64 = 0
     /// A reply's bytes, or why there is none. Nil while it is under way.
     var outcome: Outcome?
   }
@@ -30,6 +35,8 @@ final class Gathering {
   let arguments: [[UInt8]]
   /// From one key to the next among the arguments.
   let step: Int
+  /// A number that chooses where any of several replies will do.
+  var chance: UInt64 = 0
   var parts: [Part] = []
   /// Parts that have not come back.
   var missing = 0
@@ -69,6 +76,7 @@ final class Gathering {
       var sum = 0
       for part in parts { sum += part.integer ?? 0 }
       out.writeInteger(sum)
+    case .everywhere(let merge): writeMerged(merge, &out)
     case .all, .oneSlot, .here, .anywhere: out.writeOK()
     }
   }
@@ -100,13 +108,21 @@ final class Gathering {
     var failed = 0
     for part in parts {
       guard let reason = part.reason else { continue }
+      if let member = part.member {
+        failed += 1
+        text.add(Array(member.text.utf8), reason)
+      }
       for key in part.keys {
         failed += 1
         if failed <= Self.namedKeysMost { text.add(self.key(key), reason) }
       }
     }
     guard failed > 0 else { return nil }
-    text.finish(failed: failed, of: keyCount, unnamed: max(0, failed - Self.namedKeysMost))
+    if parts.contains(where: { $0.member != nil }) {
+      text.finish(failed: failed, of: parts.count, "members", unnamed: 0)
+    } else {
+      text.finish(failed: failed, of: keyCount, "keys", unnamed: max(0, failed - Self.namedKeysMost))
+    }
     return text
   }
 }
@@ -141,8 +157,8 @@ private struct FailureText {
     keys += Array(" (\(reason))".utf8)
   }
 
-  mutating func finish(failed: Int, of count: Int, unnamed: Int) {
-    head = Array("PARTIAL \(failed) of \(count) keys failed: ".utf8)
+  mutating func finish(failed: Int, of count: Int, _ what: String, unnamed: Int) {
+    head = Array("PARTIAL \(failed) of \(count) \(what) failed: ".utf8)
     if unnamed > 0 { keys += Array(" and \(unnamed) more".utf8) }
   }
 

@@ -29,10 +29,39 @@ struct ReplyQueue {
   var waits = Waits.no
   /// Slots (modulo 256) that have had operations since the queue was last empty.
   var slots: InlineArray<4, UInt64> = .init(repeating: 0)
+  /// Parts under way whose keys lie in several slots, and a bit for each such slot. Where one of them finds its slots
+  /// moved it is divided and sent anew, so that nothing on these slots may be given away before it is back.
+  var severalUnderWay = 0
+  var severalSlots: UnsafeMutablePointer<UInt64>?
   /// `SlotRoutes.changes` when the first of them was given away.
   var changes: UInt64 = 0
 
   mutating func note(slot: UInt16) { slots[Int(slot >> 6) & 3] |= 1 << UInt64(slot & 63) }
+
+  mutating func noteSeveral(slot: UInt16) {
+    let words: UnsafeMutablePointer<UInt64>
+    if let severalSlots {
+      words = severalSlots
+    } else {
+      words = .allocate(capacity: Slot.count / 64)
+      words.initialize(repeating: 0, count: Slot.count / 64)
+      severalSlots = words
+    }
+    words[Int(slot >> 6)] |= 1 << UInt64(slot & 63)
+  }
+
+  mutating func severalReplied() {
+    severalUnderWay -= 1
+    guard severalUnderWay == 0 else { return }
+    severalSlots?.deallocate()
+    severalSlots = nil
+  }
+
+  @inline(__always) func hasSeveral(slot: UInt16) -> Bool {
+    guard severalUnderWay > 0, let severalSlots else { return false }
+    return severalSlots[Int(slot >> 6)] & 1 << UInt64(slot & 63) != 0
+  }
+
   func mayHave(slot: UInt16) -> Bool { slots[Int(slot >> 6) & 3] & 1 << UInt64(slot & 63) != 0 }
 }
 
@@ -66,6 +95,8 @@ struct AwaitedReply: BitwiseCopyable {
   var purpose = Purpose.reply
   var protocolVersion: UInt8 = 2
   var gathering: UInt32 = 0
+  /// `part`: its keys lie in several slots.
+  var isSeveral = false
   /// `part`: which one.
   var part: UInt32 = 0
   /// `written`: where in `held`.
@@ -122,6 +153,7 @@ struct ReplyTable {
     place.pointee.purpose = purpose
     place.pointee.state = .underWay
     place.pointee.count = 0
+    place.pointee.isSeveral = false
     underWay &+= 1
     return index
   }

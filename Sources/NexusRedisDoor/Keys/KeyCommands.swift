@@ -73,22 +73,27 @@ extension CommandTable {
 
   private static let walkingCommands: [Command] = [
     Command(
-      "scan", arity: -2, [.readonly], group: .generic, since: "2.8.0",
+      "scan", arity: -2, [.readonly], spread: .everywhere(.walk), group: .generic, since: "2.8.0",
       complexity: "O(1) a call, O(N) for all N keys", summary: "Walks over the keys in steps", handler: Keys.scan),
     Command(
-      "keys", arity: 2, [.readonly], group: .generic, since: "1.0.0", complexity: "O(N) for N keys in the database",
+      "keys", arity: 2, [.readonly], spread: .everywhere(.union), group: .generic, since: "1.0.0",
+      complexity: "O(N) for N keys in the database",
       summary: "Answers all keys that match a pattern", handler: Keys.keys),
     Command(
-      "randomkey", arity: 1, [.readonly], group: .generic, since: "1.0.0", complexity: "O(1)",
+      "randomkey", arity: 1, [.readonly], spread: .everywhere(.any), group: .generic, since: "1.0.0",
+      complexity: "O(1)",
       summary: "Answers any key", handler: Keys.randomkey),
     Command(
-      "dbsize", arity: 1, [.readonly, .fast], group: .server, since: "1.0.0", complexity: "O(1)",
+      "dbsize", arity: 1, [.readonly, .fast], spread: .everywhere(.sum), group: .server, since: "1.0.0",
+      complexity: "O(1)",
       summary: "Counts the keys of the database", handler: Keys.dbsize),
     Command(
-      "flushdb", arity: -1, [.write], group: .server, since: "1.0.0", complexity: "O(1), memory returns later",
+      "flushdb", arity: -1, [.write], spread: .everywhere(.all), group: .server, since: "1.0.0",
+      complexity: "O(1), memory returns later",
       summary: "Empties the database", handler: Keys.flushdb),
     Command(
-      "flushall", arity: -1, [.write], group: .server, since: "1.0.0", complexity: "O(1), memory returns later",
+      "flushall", arity: -1, [.write], spread: .everywhere(.all), group: .server, since: "1.0.0",
+      complexity: "O(1), memory returns later",
       summary: "Empties all databases", handler: Keys.flushall),
   ]
 

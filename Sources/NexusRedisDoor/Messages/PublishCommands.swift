@@ -33,13 +33,14 @@ extension CommandTable {
       summary: "Leaves these shard channels, or all."
     ) { unsubscribe(.shard, &$0) },
     Command(
-      "publish", arity: 3, [.pubsub, .loading, .stale, .fast], spread: .anywhere, group: .pubsub, since: "2.0.0",
+      "publish", arity: 3, [.pubsub, .loading, .stale, .fast], spread: .everywhere(.sum), group: .pubsub,
+      since: "2.0.0",
       complexity: "O(N+M) for N subscribers and M patterns on the node",
       summary: "Sends a message to a channel's subscribers."
     ) { publish(.channel, &$0) },
     Command(
       "spublish", arity: 3, [.pubsub, .loading, .stale, .fast], keys: .range(first: 1, last: 1, step: 1),
-      spread: .here, group: .pubsub, since: "7.0.0",
+      spread: .everywhere(.sum), group: .pubsub, since: "7.0.0",
       complexity: "O(N) for N channels",
       summary: "Sends a message to a shard channel's subscribers."
     ) { publish(.shard, &$0) },
@@ -51,7 +52,8 @@ extension CommandTable {
 
   private static let pubsubSubcommands: [Command] = [
     Command(
-      "pubsub|channels", arity: -2, [.pubsub, .loading, .stale], group: .pubsub, since: "2.8.0",
+      "pubsub|channels", arity: -2, [.pubsub, .loading, .stale], spread: .everywhere(.union), group: .pubsub,
+      since: "2.8.0",
       complexity: "O(N) for N channels",
       summary: "Channels with subscribers."
     ) { listChannels(.channel, &$0) },
@@ -70,21 +72,25 @@ extension CommandTable {
         ])
     },
     Command(
-      "pubsub|numpat", arity: 2, [.pubsub, .loading, .stale], group: .pubsub, since: "2.8.0", complexity: "O(1)",
+      "pubsub|numpat", arity: 2, [.pubsub, .loading, .stale], spread: .everywhere(.sum), group: .pubsub, since: "2.8.0",
+      complexity: "O(1)",
       summary: "How many different patterns have subscribers."
     ) { $0.reply(integer: $0.door.channels.count(.pattern)) },
     Command(
-      "pubsub|numsub", arity: -2, [.pubsub, .loading, .stale], group: .pubsub, since: "2.8.0",
+      "pubsub|numsub", arity: -2, [.pubsub, .loading, .stale], spread: .everywhere(.counts), group: .pubsub,
+      since: "2.8.0",
       complexity: "O(N) for N channels",
       summary: "How many subscribers each channel has."
     ) { countSubscribers(.channel, &$0) },
     Command(
-      "pubsub|shardchannels", arity: -2, [.pubsub, .loading, .stale], group: .pubsub, since: "7.0.0",
+      "pubsub|shardchannels", arity: -2, [.pubsub, .loading, .stale], spread: .everywhere(.union), group: .pubsub,
+      since: "7.0.0",
       complexity: "O(N) for N channels",
       summary: "Shard channels with subscribers."
     ) { listChannels(.shard, &$0) },
     Command(
-      "pubsub|shardnumsub", arity: -2, [.pubsub, .loading, .stale], group: .pubsub, since: "7.0.0",
+      "pubsub|shardnumsub", arity: -2, [.pubsub, .loading, .stale], spread: .everywhere(.counts), group: .pubsub,
+      since: "7.0.0",
       complexity: "O(N) for N channels",
       summary: "How many subscribers each shard channel has."
     ) { countSubscribers(.shard, &$0) },
@@ -101,6 +107,8 @@ extension CommandTable {
 
   private static func publish(_ kind: ChannelKind, _ call: inout Call) {
     let receivers = call.engine.publish(kind, Array(call[1]), Array(call[2]), &call)
+    // As a part of a transaction it cannot wait for the others' counts.
+    if call.engine.isExecuting { call.engine.tellOthers(call) }
     call.reply(integer: receivers)
   }
 

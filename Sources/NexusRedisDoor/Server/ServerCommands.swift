@@ -4,5 +4,5 @@ extension CommandTable {
     [
       commandCommand, infoCommand, configCommand, slowlogCommand, latencyCommand, memoryCommand, aclCommand,
       debugCommand, shutdownCommand, timeCommand, lolwutCommand,
-    ] + replicationCommands + persistenceCommands
+    ] + replicationCommands + clusterCommands + persistenceCommands
 }

@@ -28,8 +28,8 @@ final class FakeNode {
     for loop in loops { loop.engine = door.makeEngine(loop) }
   }
 
-  func connect(loop index: Int = 0) -> FakeClient {
-    let client = FakeClient(self, loops[index], number: UInt32(clients.count))
+  func connect(loop index: Int = 0, redirects: Bool = false) -> FakeClient {
+    let client = FakeClient(self, loops[index], number: UInt32(clients.count), redirects: redirects)
     clients.append(client)
     loops[index].clients[client.connection] = client
     client.open()
@@ -105,6 +105,7 @@ final class FakeClient {
   /// Strong both ways: a test may hold on to either alone.
   private let node: FakeNode
   private let loop: FakeLoop
+  private let door: any StreamDoor
   private var session: UnsafeMutableRawPointer?
   var input: [UInt8] = []
   var received: [UInt8] = []
@@ -113,7 +114,8 @@ final class FakeClient {
   /// Bytes given to the engine, counted again whenever they are offered again.
   private(set) var offeredBytes = 0
 
-  init(_ node: FakeNode, _ loop: FakeLoop, number: UInt32) {
+  init(_ node: FakeNode, _ loop: FakeLoop, number: UInt32, redirects: Bool = false) {
+    door = redirects ? node.door.makeRedirectingDoor(loop.engine) : loop.engine
     self.node = node
     self.loop = loop
     connection = ConnectionID(slot: number, generation: 1)
@@ -124,7 +126,7 @@ final class FakeClient {
     defer { farewell.deallocate() }
     let peer = PeerAddress(
       remote: "127.0.0.1:\(50_000 + connection.slot)", local: "127.0.0.1:6379", descriptor: 9, isUnixSocket: false)
-    session = loop.engine.open(connection, peer, farewell: &farewell)
+    session = door.open(connection, peer, farewell: &farewell)
   }
 
   /// Sends lines as they are typed (inline requests), runs all loops, and answers what came back.
@@ -163,7 +165,7 @@ final class FakeClient {
     guard !isClosed else { return }
     isClosed = true
     loop.clients[connection] = nil
-    if let session { loop.engine.closed(session, reason) }
+    if let session { door.closed(session, reason) }
     session = nil
   }
 
@@ -177,7 +179,7 @@ final class FakeClient {
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
       defer { bytes.deallocate() }
       bytes.copyBytes(from: input)
-      let result = loop.engine.receive(session, bytes, &output)
+      let result = door.receive(session, bytes, &output)
       precondition(result.consumed <= count)
       received += Array(output.bytes)
       input.removeFirst(result.consumed)

@@ -1,4 +1,4 @@
-/// What Redis's replication and cluster commands answer on a node that stands alone.
+/// What Redis's replication commands answer on a node that follows nobody.
 extension CommandTable {
   static let replicationCommands: [Command] = [
     Command(
@@ -24,18 +24,6 @@ extension CommandTable {
       // No replica can come to acknowledge anything while the client waits, so that waiting would change nothing.
       call.reply(integer: 0)
     },
-    standalone("readonly", 1, [.loading, .stale, .fast], "Lets a cluster client read from replicas."),
-    standalone("readwrite", 1, [.loading, .stale, .fast], "Takes READONLY back."),
-    Command(
-      "cluster", arity: -2, [], group: .cluster, since: "3.0.0", complexity: "Depends on the subcommand",
-      summary: "Redis Cluster's commands, refused by a node that stands alone.",
-      subcommands: [
-        clusterSubcommand("info", 2), clusterSubcommand("nodes", 2), clusterSubcommand("slots", 2),
-        clusterSubcommand("shards", 2), clusterSubcommand("myid", 2), clusterSubcommand("keyslot", 3),
-        clusterSubcommand("countkeysinslot", 3), clusterSubcommand("getkeysinslot", 4), clusterSubcommand("links", 2),
-        clusterSubcommand("help", 2),
-      ]
-    ) { $0.replyWrongArity() },
   ]
 
   private static func follow(_ name: String, since: String) -> Command {
@@ -50,19 +38,5 @@ extension CommandTable {
       call.reply(
         error: "ERR this node cannot follow \(call.text(1)):\(port): it stands alone and only 'NO ONE' is accepted")
     }
-  }
-
-  private static func standalone(
-    _ name: String, _ arity: Int, _ flags: Command.Flags, _ summary: String
-  ) -> Command {
-    Command(name, arity: arity, flags, group: .cluster, since: "3.0.0", complexity: "O(1)", summary: summary) {
-      $0.reply(error: "ERR This instance has cluster support disabled")
-    }
-  }
-
-  private static func clusterSubcommand(_ name: String, _ arity: Int) -> Command {
-    standalone(
-      "cluster|\(name)", arity, name == "help" ? [.loading, .stale] : [.stale],
-      "Part of Redis Cluster; this node stands alone.")
   }
 }

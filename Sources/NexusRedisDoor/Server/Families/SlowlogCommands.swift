@@ -6,16 +6,17 @@ extension CommandTable {
     summary: "The commands that took longest.",
     subcommands: [
       Command(
-        "slowlog|get", arity: -2, flags, group: .server, since: "2.2.12",
+        "slowlog|get", arity: -2, flags, spread: .everywhere(.newest), group: .server, since: "2.2.12",
         complexity: "O(N) with N the entries asked for",
         summary: "Shows the newest entries of the slow log."
       ) { $0.replySlowlogEntries() },
       Command(
-        "slowlog|len", arity: 2, flags, group: .server, since: "2.2.12", complexity: "O(1)",
+        "slowlog|len", arity: 2, flags, spread: .everywhere(.sum), group: .server, since: "2.2.12", complexity: "O(1)",
         summary: "Counts the entries of the slow log."
       ) { $0.reply(integer: $0.door.diagnostics.slowlog.count) },
       Command(
-        "slowlog|reset", arity: 2, flags, group: .server, since: "2.2.12", complexity: "O(N) with N the entries",
+        "slowlog|reset", arity: 2, flags, spread: .everywhere(.all), group: .server, since: "2.2.12",
+        complexity: "O(N) with N the entries",
         summary: "Empties the slow log."
       ) { call in
         call.door.diagnostics.slowlog.reset()

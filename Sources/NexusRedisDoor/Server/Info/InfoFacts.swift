@@ -41,7 +41,5 @@ enum InfoFacts {
     InfoFact("master_repl_offset", "0", "there is no replication stream"),
   ]
 
-  static let cluster = [InfoFact("cluster_enabled", "0", "cluster-aware clients read it before they ask for slots")]
-
-  static let all = server + clients + persistence + replication + cluster
+  static let all = server + clients + persistence + replication
 }

@@ -71,7 +71,7 @@ struct InfoReport {
     case .commandstats: writeCommandStatistics()
     case .errorstats: writeErrorStatistics()
     case .latencystats: writeLatencyStatistics()
-    case .cluster: writeFacts(InfoFacts.cluster)
+    case .cluster: field("cluster_enabled", node.routes.isClustered ? 1 : 0)
     case .keyspace: writeKeyspace()
     }
   }

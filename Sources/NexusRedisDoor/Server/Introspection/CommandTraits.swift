@@ -34,7 +34,7 @@ enum CommandTraits {
     "keys": ["dangerous"], "dbsize": ["keyspace"], "flushdb": ["keyspace", "dangerous"],
     "flushall": ["keyspace", "dangerous"], "swapdb": ["keyspace", "dangerous"], "info": ["dangerous"],
     "lastsave": ["admin", "dangerous"], "role": ["admin", "dangerous"], "wait": ["connection"],
-    "command": ["connection"], "readonly": ["connection"], "readwrite": ["connection"],
+    "command": ["connection"], "asking": ["connection"], "readonly": ["connection"], "readwrite": ["connection"],
   ]
 
   /// Containers belong to no group's category themselves, their subcommands do; `@` is not part of the name.
