@@ -13,32 +13,45 @@ struct BackgroundState {
 
 /// Keeps passes over the stripes within their share of a core.
 ///
-/// Time that is not used is saved up to a millisecond: a loop without clients, which may rest, works for a long while
-/// after a long rest. What a processor forgets while it rests (address translations above all) makes ten short whiles
-/// cost twice as much. A loop with clients has turns more often, and spends less in each.
+/// Time that is not used is saved, and spent in whiles of a millisecond at most: a loop without clients works for a
+/// long while after a long rest. What a processor forgets while it rests (address translations above all) makes ten
+/// short whiles cost twice as much. A loop with clients has turns more often, and spends less in each. Where others
+/// keep the loop from its core, it makes up for that with shorter rests.
 struct Pace {
   /// Of a core.
-  static let sharePercent: UInt64 = 18
-  static let savedNanosecondsMax: UInt64 = 1_000_000
+  static let sharePercent: Int64 = 18
+  /// What 55 ms earn.
+  static let savedNanosecondsMax: Int64 = 10_000_000
+  static let whileNanosecondsMax: Int64 = 1_000_000
   /// Less is not worth starting for.
-  static let usefulNanoseconds: UInt64 = 100_000
-  /// In which about `savedNanosecondsMax` come together.
-  static let restMilliseconds = 5
+  static let usefulNanoseconds: Int64 = 100_000
 
+  /// Below 0 after a while that ended late.
   private var savedNanoseconds = savedNanosecondsMax
   private var countedUntil: UInt64 = 0
+  private var spentLast: UInt64 = 0
+  private var restedFrom: UInt64 = 0
+
+  /// Until the next while is worth starting.
+  var restMilliseconds: Int { savedNanoseconds >= Self.whileNanosecondsMax ? 2 : 5 }
 
   /// What may be spent now, in nanoseconds.
   mutating func budget(at monotonic: UInt64) -> UInt64 {
-    let elapsed = monotonic &- countedUntil
-    countedUntil = monotonic
     // Clamped first: the first interval is as long as the machine is up.
-    let earned = min(elapsed, Self.savedNanosecondsMax * 100) * Self.sharePercent / 100
+    let elapsed = Int64(clamping: min(monotonic &- countedUntil, 1_000_000_000))
+    countedUntil = monotonic
+    let earned = elapsed * Self.sharePercent / 100
     savedNanoseconds = min(savedNanoseconds + earned, Self.savedNanosecondsMax)
-    return savedNanoseconds < Self.usefulNanoseconds ? 0 : savedNanoseconds
+    // Savings are no reason to keep clients waiting: a third of the time at most.
+    guard savedNanoseconds >= Self.usefulNanoseconds, monotonic &- restedFrom >= 2 * spentLast else { return 0 }
+    return UInt64(min(savedNanoseconds, Self.whileNanosecondsMax))
   }
 
-  mutating func spent(_ nanoseconds: UInt64) { savedNanoseconds -= min(savedNanoseconds, nanoseconds) }
+  mutating func spent(_ nanoseconds: UInt64, until monotonic: UInt64) {
+    savedNanoseconds -= Int64(clamping: nanoseconds)
+    spentLast = nanoseconds
+    restedFrom = monotonic
+  }
 }
 
 extension Store {
@@ -83,7 +96,8 @@ extension Store {
       let budget = state.pointee.pace.budget(at: start)
       if budget > 0 {
         sweep(loop, state, now, until: start + budget, monotonic, as: worker)
-        state.pointee.pace.spent(monotonic() - start)
+        let end = monotonic()
+        state.pointee.pace.spent(end - start, until: end)
       }
     }
     var hasMore = false
@@ -92,7 +106,8 @@ extension Store {
     if ledger.usedBytes > ledger.limitBytes - pool.pageBytes, shouldCompact { _ = compact(moves: 64, as: worker) }
     ledger.notePeak()
     if hasMore { return 1 }
-    return state.pointee.isSweeping ? Pace.restMilliseconds : max(1, Int(state.pointee.sweepStartedAt + interval - now))
+    if state.pointee.isSweeping { return state.pointee.pace.restMilliseconds }
+    return max(1, Int(state.pointee.sweepStartedAt + interval - now))
   }
 
   private func sweep(
