@@ -41,7 +41,7 @@ let package = Package(
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
     .target(name: "NexusCluster", dependencies: ["NexusModel", "NexusStore", "NexusService", "CGnuTLS"]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
-    .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService"]),
+    .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService", "NexusWire"]),
 
     // L4: where adapters meet, and the executable.
     .target(
@@ -91,7 +91,7 @@ let package = Package(
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
     .testTarget(
       name: "NexusDiscoveryTests",
-      dependencies: ["NexusDiscovery", "NexusService", "NexusModel", "NexusTestSupport"]),
+      dependencies: ["NexusDiscovery", "NexusService", "NexusModel", "NexusTransport", "NexusTestSupport"]),
     .testTarget(name: "NexusWireTests", dependencies: ["NexusWire", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusRingTests", dependencies: ["NexusRing", "NexusModel"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel", "CIntrinsics"]),

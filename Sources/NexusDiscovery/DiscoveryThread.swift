@@ -80,6 +80,25 @@ private func startThread(of thread: DiscoveryThread) -> pthread_t {
   return handle
 }
 
+/// Work that blocks and that nobody waits for the end of.
+func onThreadOfItsOwn(_ work: @escaping @Sendable () -> Void) {
+  var handle = pthread_t()
+  let held = Unmanaged.passRetained(DetachedWork(work)).toOpaque()
+  let started = pthread_create(
+    &handle, nil,
+    { held in
+      Unmanaged<DetachedWork>.fromOpaque(held!).takeRetainedValue().work()
+      return nil
+    }, held)
+  precondition(started == 0, "no thread for discovery: \(String(cString: strerror(started)))")
+  pthread_detach(handle)
+}
+
+private final class DetachedWork: Sendable {
+  let work: @Sendable () -> Void
+  init(_ work: @escaping @Sendable () -> Void) { self.work = work }
+}
+
 /// Milliseconds until the next attempt: twice as long after each failure, half of it by chance, so that many nodes that
 /// lost the same service do not return at the same moment.
 struct Backoff {

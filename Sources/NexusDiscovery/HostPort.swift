@@ -50,6 +50,12 @@ public struct HostPort: Hashable, Sendable, CustomStringConvertible {
   public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
+/// An IPv4 or IPv6 address, no name.
+func isNumericHost(_ host: String) -> Bool {
+  var bytes = in6_addr()
+  return inet_pton(host.contains(":") ? AF_INET6 : AF_INET, host, &bytes) == 1
+}
+
 /// Turns a name into IP addresses, or says why it cannot. Blocks for as long as the system's resolver does.
 public typealias Resolver = @Sendable (_ host: String) -> Result<[String], ResolverFailure>
 

@@ -1,4 +1,3 @@
-import Glibc
 import NexusModel
 import NexusService
 
@@ -68,10 +67,7 @@ struct SerfView {
   /// `PORT`, at the address of the member's agent, or `IP:PORT`.
   static func address(_ value: String, of member: SerfMember) -> DiscoveredAddress? {
     let text = value.utf8.allSatisfy { (48...57).contains($0) } ? HostPort.joined(member.address, value) : value
-    guard let parsed = try? HostPort(text) else { return nil }
-    var bytes = in6_addr()
-    let family = parsed.host.contains(":") ? AF_INET6 : AF_INET
-    guard inet_pton(family, parsed.host, &bytes) == 1 else { return nil }
+    guard let parsed = try? HostPort(text), isNumericHost(parsed.host) else { return nil }
     return DiscoveredAddress(host: parsed.host, port: parsed.port)
   }
 }
