@@ -6,13 +6,17 @@ SOURCES := Sources Tests Benchmarks fuzz Package.swift
 # For `make run`: make run ARGS="--max-memory 1gb --redis-port 7000"
 ARGS ?=
 SECONDS ?= 60
+NODES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build bench bench-quick test test-asan test-tsan fuzz lint format docs clean
+.PHONY: help demo run build bench bench-quick test test-asan test-tsan fuzz lint format docs clean
 
 help: ## this list
 	@echo "NexusCache: targets of this Makefile"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: build ## build, then a cluster of three nodes on this machine to play with (NODES=5; Ctrl-C stops it)
+	@exec .build/release/nexuscache demo --nodes $(NODES)
 
 run: build ## build, then start a node (settings: make run ARGS="--max-memory 1gb")
 	@exec .build/release/nexuscache serve $(ARGS)

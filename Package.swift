@@ -53,9 +53,12 @@ let package = Package(
     .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
     // The real cores in a fake world: for tests.
     .target(name: "NexusSimulation", dependencies: ["NexusModel", "NexusGossip"]),
+    .target(name: "NexusControl", dependencies: ["NexusModel", "NexusService", "CLinux"]),
     .executableTarget(
       name: "nexuscache",
-      dependencies: ["NexusModel", "NexusService", "NexusTransport", "NexusTelemetry", "NexusCache", "NexusBench"],
+      dependencies: [
+        "NexusModel", "NexusService", "NexusTransport", "NexusTelemetry", "NexusCache", "NexusBench", "NexusControl",
+      ],
       path: "Sources/NexusServer"),
     // Measures the store without a server around it: for bench/run.
     .executableTarget(
@@ -67,6 +70,7 @@ let package = Package(
       name: "IntegrationTests",
       dependencies: ["NexusTestSupport", "nexuscache", "NexusModel", "NexusService", "NexusTransport"]),
     .testTarget(name: "NexusBenchTests", dependencies: ["NexusBench"]),
+    .testTarget(name: "NexusControlTests", dependencies: ["NexusControl", "NexusModel"]),
     .testTarget(name: "TidyTests", dependencies: ["NexusService"]),
     .testTarget(name: "OperatorTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(

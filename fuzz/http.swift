@@ -83,7 +83,9 @@ final class Bench {
     let body = UnsafeMutableRawBufferPointer.allocate(byteCount: request.body.count, alignment: 1)
     defer { body.deallocate() }
     body.copyBytes(from: request.body)
-    let reply = responder.respond(to: head, body: body, now: 1_700_000_000_000)
+    guard case .reply(let reply) = responder.respond(to: head, body: body, now: 1_700_000_000_000) else {
+      preconditionFailure("a node by itself has every key")
+    }
     defer { reply.deallocate() }
     precondition((200...499).contains(reply.status), "status \(reply.status)")
     if case .json = reply.contentType {

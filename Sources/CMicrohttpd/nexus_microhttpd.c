@@ -10,7 +10,8 @@ static size_t keep_encoding(void *context, struct MHD_Connection *connection, ch
 
 struct MHD_Daemon *nexus_mhd_start(const struct nexus_mhd_options *options) {
   return MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_USE_TURBO, 0, NULL, NULL, options->handle, options->context,
+      MHD_USE_EPOLL | MHD_USE_TURBO | (options->suspends ? MHD_ALLOW_SUSPEND_RESUME : 0), 0, NULL, NULL,
+      options->handle, options->context,
       MHD_OPTION_LISTEN_SOCKET, options->listener,
       MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context,
       MHD_OPTION_NOTIFY_CONNECTION, options->connection, options->context,

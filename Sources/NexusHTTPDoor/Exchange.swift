@@ -8,7 +8,18 @@ struct Exchange {
     case reading
     /// The rest of the body is thrown away; then the problem is the reply.
     case discarding(Problem)
+    /// Another member has been asked: its connection is suspended.
+    case forwarded(Forwarding)
+    /// The other member's reply, which the connection sends as soon as it runs again. To be freed.
+    case answered(Reply)
     case replied
+  }
+
+  struct Forwarding {
+    let connection: OpaquePointer
+    let action: KeyRequest.Action
+    /// Monotonic nanoseconds.
+    let begunAt: UInt64
   }
 
   var phase: Phase = .reading

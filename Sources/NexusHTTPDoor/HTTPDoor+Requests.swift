@@ -28,7 +28,8 @@ extension HTTPDoor {
       return receive(piece, begun)
     }
     switch begun.pointee.phase {
-    case .replied: return .YES
+    case .replied, .forwarded: return .YES
+    case .answered(let reply): return send(reply, begun, connection)
     case .discarding(let problem): return send(refused(problem), begun, connection)
     case .reading:
       if let key = begun.pointee.preparedKey { responder.node.store.prefetchEntry(key) }
@@ -119,21 +120,27 @@ extension HTTPDoor {
     // The room made for the upload becomes the entry's: counted once, so that a value that fits by itself fits.
     countUpload(exchange.pointee.upload, -1)
     let body = exchange.pointee.upload.map { UnsafeMutableRawBufferPointer(start: $0.base, count: $0.count) }
-    let reply = responder.respond(
+    let answer = responder.respond(
       to: head, body: body ?? UnsafeMutableRawBufferPointer(start: nil, count: 0), now: loop.now)
-    responder.keyspace.statistics.pointee.noteLatency(nanoseconds: loop.monotonicNanoseconds &- start)
-    countUpload(exchange.pointee.upload, +1)
-    release(&exchange.pointee.upload)
-    return send(reply, exchange, connection)
+    defer {
+      countUpload(exchange.pointee.upload, +1)
+      release(&exchange.pointee.upload)
+    }
+    switch answer {
+    case .reply(let reply):
+      responder.keyspace.statistics.pointee.noteLatency(nanoseconds: loop.monotonicNanoseconds &- start)
+      return send(reply, exchange, connection)
+    case .elsewhere(let request): return forward(request, exchange, connection, begunAt: start)
+    }
   }
 
-  private func refused(_ problem: Problem) -> Reply {
+  func refused(_ problem: Problem) -> Reply {
     let reply = Reply(problem)
     responder.count(reply)
     return reply
   }
 
-  private func send(
+  func send(
     _ reply: Reply, _ exchange: UnsafeMutablePointer<Exchange>, _ connection: OpaquePointer
   ) -> MHD_Result {
     let bytes = reply.bytes
@@ -154,7 +161,9 @@ extension HTTPDoor {
     defer { MHD_destroy_response(response) }
     MHD_add_response_header(response, "Content-Type", reply.contentType.text)
     switch reply.header {
-    case .allow(let methods): MHD_add_response_header(response, "Allow", methods)
+    case .allow(let methods):
+      MHD_add_response_header(
+        response, "Allow", UnsafeRawPointer(methods.utf8Start).assumingMemoryBound(to: CChar.self))
     case .authenticate: MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"nexuscache\"")
     case nil: break
     }
@@ -165,6 +174,7 @@ extension HTTPDoor {
   func completed(_ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>) {
     guard let exchange = slot.pointee?.assumingMemoryBound(to: Exchange.self) else { return }
     slot.pointee = nil
+    if case .answered(let reply) = exchange.pointee.phase { reply.deallocate() }
     release(&exchange.pointee.upload)
     responder.pendingReplyBytes -= exchange.pointee.replyBytes
     hold(-exchange.pointee.replyBytes)

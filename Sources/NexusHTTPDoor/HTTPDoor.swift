@@ -24,8 +24,12 @@ public final class HTTPDoor: WatchedDescriptor {
   private var heldBytes = 0
   private var reportedBytes = 0
   var exchanges = ExchangePool()
+  /// Requests that other members have been asked, by their tickets.
+  var forwarded = ForwardedExchanges()
+  /// Connections go on since the library last ran.
+  var hasResumed = false
   /// Invariant: set from the end of `init` until `stop`. Its callbacks hold this object unretained.
-  private var daemon: OpaquePointer?
+  private(set) var daemon: OpaquePointer?
   private var acceptsConnections = true
 
   /// Opens the port. `seed` feeds the jitter of TTLs.
@@ -56,6 +60,7 @@ public final class HTTPDoor: WatchedDescriptor {
     options.connection_memory_bytes = configuration.connectionMemoryBytes
     options.connection_limit = UInt32(clamping: configuration.connectionLimit)
     options.idle_timeout_seconds = UInt32(clamping: configuration.idleTimeoutSeconds)
+    options.suspends = node.settings.isClustered || node.routes.isClustered ? 1 : 0
     guard let daemon = nexus_mhd_start(&options) else {
       close(listener.descriptor)
       throw HTTPDoorFailure(
@@ -91,12 +96,17 @@ public final class HTTPDoor: WatchedDescriptor {
     if listener >= 0 { close(listener) }
   }
 
+  /// Waits for other members, within the loop's grace.
+  public var isBusy: Bool { forwarded.count > 0 }
+
   /// Requests that have begun and whose replies are not wholly sent.
   public var requestsInFlight: Int { exchanges.inUse }
 
   /// Closes every connection and the port. Unwatch `descriptor` before.
   public func stop() {
     guard let daemon else { return }
+    // The library does not stop while it has suspended connections.
+    abandonForwarded()
     MHD_stop_daemon(daemon)
     self.daemon = nil
     descriptor = -1

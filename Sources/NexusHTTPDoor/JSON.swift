@@ -102,6 +102,19 @@ struct JSONReader {
     return (name, try value(depth: depth + 1))
   }
 
+  /// Steps into the array that starts here. Then `element` until it answers nil.
+  mutating func enterArray() throws(JSONFault) {
+    skipWhitespace()
+    try byte(UInt8(ascii: "["))
+  }
+
+  /// The next element of the array that the reader is in; nil past its end.
+  mutating func element(isFirst: Bool, depth: Int) throws(JSONFault) -> JSONValue? {
+    if try closes(UInt8(ascii: "]")) { return nil }
+    if !isFirst { try byte(UInt8(ascii: ",")) }
+    return try value(depth: depth + 1)
+  }
+
   private mutating func object(depth: Int) throws(JSONFault) {
     if depth >= Self.depthLimit { throw fault(.tooDeep) }
     try enterObject()
@@ -111,13 +124,9 @@ struct JSONReader {
 
   private mutating func array(depth: Int) throws(JSONFault) {
     if depth >= Self.depthLimit { throw fault(.tooDeep) }
-    position += 1
-    if try closes(UInt8(ascii: "]")) { return }
-    while true {
-      _ = try value(depth: depth + 1)
-      if try closes(UInt8(ascii: "]")) { return }
-      try byte(UInt8(ascii: ","))
-    }
+    try enterArray()
+    var isFirst = true
+    while try element(isFirst: isFirst, depth: depth) != nil { isFirst = false }
   }
 
   /// Skips white space, and the closing byte if it is the next.

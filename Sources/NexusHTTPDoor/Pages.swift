@@ -12,8 +12,14 @@ enum Pages {
 
     GET    /health            {"healthy":true,...}
     GET    /health/live       200 while the process answers
-    GET    /health/ready      200 while it takes requests, 503 while it drains
+    GET    /health/ready      200 while it takes requests, 503 and the reason while it joins, leaves or drains
     GET    /metrics           Prometheus text format
+
+    GET    /v1/cluster/state  members, and what this node has of the slots
+    GET    /v1/cluster/slots  ranges of slots with their members
+    POST   /v1/cluster/join   {"address": "HOST:PORT"}: meets the member with this peer port
+    POST   /v1/cluster/leave  hands every slot over and leaves
+    POST   /setpeer           peer=HOST:PORT: the same as join
 
     """
 }

@@ -1,5 +1,7 @@
+import NexusService
+
 /// A request that cannot be served: what the client is told.
-struct Problem: Error, Equatable {
+struct Problem: Error {
   let status: UInt16
   /// For programs: lower case with underscores, stable.
   let code: String
@@ -8,8 +10,9 @@ struct Problem: Error, Equatable {
   /// A header that goes with it: the methods that the path accepts, or how to say the password.
   var header: Header?
 
-  enum Header: Equatable {
-    case allow(String)
+  /// Of constant texts, so that replies are copied without counting references.
+  enum Header: BitwiseCopyable {
+    case allow(StaticString)
     case authenticate
   }
 
@@ -22,7 +25,7 @@ struct Problem: Error, Equatable {
       message: "This node asks for its password: send it as Authorization: Bearer PASSWORD, or as Basic with any user.",
       header: .authenticate)
   }
-  static func wrongMethod(_ path: String, allowed: String) -> Problem {
+  static func wrongMethod(_ path: String, allowed: StaticString) -> Problem {
     Problem(
       status: 405, code: "method_not_allowed", message: "\(path) accepts \(allowed).", header: .allow(allowed))
   }
@@ -75,5 +78,47 @@ struct Problem: Error, Equatable {
     Problem(
       status: 503, code: "replies_pending",
       message: "Too many bytes of large replies wait for slow readers; ask again in a moment.")
+  }
+  static func notClustered() -> Problem {
+    Problem(
+      status: 409, code: "not_clustered",
+      message: "This node is by itself: start it with peer-port (or join, cluster-name, discovery) to make it a member."
+    )
+  }
+  static func fromAPage() -> Problem {
+    Problem(
+      status: 403, code: "from_a_page",
+      message: "Web pages may not change the cluster: send this without the header Origin, or use nexuscache ctl.")
+  }
+  static func badAddress(_ text: String) -> Problem {
+    Problem(
+      status: 400, code: "bad_address",
+      message: "'\(text)' is not the address of a member's peer port: write HOST:PORT, such as 10.0.0.1:7946.")
+  }
+  static func badJoin(_ sentence: String) -> Problem { Problem(status: 400, code: "bad_body", message: sentence) }
+  static func refusedByCluster(_ refusal: ClusterRefusal) -> Problem {
+    let text = refusal.description
+    return Problem(status: 409, code: "join_refused", message: text.prefix(1).uppercased() + text.dropFirst() + ".")
+  }
+  static func unknownForm() -> Problem {
+    Problem(
+      status: 502, code: "member_refused",
+      message: "The member that serves this key is of a version that does not know such a request; nothing was done.")
+  }
+}
+
+extension Problem {
+  /// A request that was given to another member and came to nothing.
+  init(_ failure: OperationFailure) {
+    let (status, code): (UInt16, String) =
+      switch failure {
+      case .timedOut: (504, "timed_out")
+      case .outcomeUnknown: (504, "outcome_unknown")
+      case .refused: (502, "member_refused")
+      // All others: nobody ran it, and it may be asked again.
+      default: (503, "not_served")
+      }
+    let text = failure.sentence
+    self.init(status: status, code: code, message: text.prefix(1).uppercased() + text.dropFirst() + ".")
   }
 }

@@ -1,12 +1,16 @@
 import NexusModel
 
 /// An answer ready to be sent. Whoever takes it calls `deallocate`, or hands `body` on to someone who frees it.
-struct Reply {
-  enum ContentType {
-    case json, bytes, text, metrics
+struct Reply: BitwiseCopyable {
+  /// The numbers travel between members.
+  enum ContentType: UInt8, BitwiseCopyable {
+    case json = 0
+    case bytes = 1
+    case text = 2
+    case metrics = 3
   }
 
-  enum Body {
+  enum Body: BitwiseCopyable {
     /// In the program itself: never freed.
     case constant(StaticString)
     /// From `malloc`.

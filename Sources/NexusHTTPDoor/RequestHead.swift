@@ -49,6 +49,8 @@ struct RequestHead {
   var authorization: UnsafeRawBufferPointer?
   /// Waits for "100 Continue" before it sends its body.
   var asksBeforeSending = false
+  /// A page in a browser sends it.
+  var hasOrigin = false
 
   init(method: Method, path: UnsafeRawBufferPointer) {
     self.method = method
@@ -76,6 +78,8 @@ struct RequestHead {
       if ttl == nil { ttl = value }
     case 6 where Self.equal(name, "expect"):
       asksBeforeSending = true
+    case 6 where Self.equal(name, "origin"):
+      hasOrigin = true
     case 6 where Self.equal(name, "accept"):
       acceptsBytes = Self.contains(value, "application/octet-stream")
     case 11 where Self.equal(name, "x-namespace"):

@@ -5,6 +5,14 @@ enum Route: Equatable {
   case write(key: Range<Int>)
   case delete(key: Range<Int>)
   case index, health, live, ready, metrics
+  case clusterState, clusterSlots, join, leave, setPeer
+
+  var changesCluster: Bool {
+    switch self {
+    case .join, .leave, .setPeer: true
+    default: false
+    }
+  }
 
   static let cachePrefix: StaticString = "/api/cache/"
 
@@ -20,6 +28,11 @@ enum Route: Equatable {
       }
       return
     }
+    if let action = Self.action(path) {
+      guard method == .post else { throw .wrongMethod(String(decoding: path, as: UTF8.self), allowed: "POST") }
+      self = action
+      return
+    }
     let page = try Self.page(path)
     guard method == .get || method == .head else {
       throw .wrongMethod(String(decoding: path, as: UTF8.self), allowed: "GET, HEAD")
@@ -33,11 +46,20 @@ enum Route: Equatable {
     return true
   }
 
+  private static func action(_ path: UnsafeRawBufferPointer) -> Route? {
+    if path.elementsEqual("/v1/cluster/join".utf8) { return .join }
+    if path.elementsEqual("/v1/cluster/leave".utf8) { return .leave }
+    if path.elementsEqual("/setpeer".utf8) { return .setPeer }
+    return nil
+  }
+
   private static func page(_ path: UnsafeRawBufferPointer) throws(Problem) -> Route {
     if path.elementsEqual("/health".utf8) { return .health }
     if path.elementsEqual("/metrics".utf8) { return .metrics }
     if path.elementsEqual("/health/live".utf8) { return .live }
     if path.elementsEqual("/health/ready".utf8) { return .ready }
+    if path.elementsEqual("/v1/cluster/state".utf8) { return .clusterState }
+    if path.elementsEqual("/v1/cluster/slots".utf8) { return .clusterSlots }
     if path.elementsEqual("/".utf8) { return .index }
     if path.elementsEqual("/api/cache".utf8) { throw .keyMissing() }
     throw .unknownPath()

@@ -8,7 +8,9 @@ enum Help {
     Usage: nexuscache COMMAND [--name value ...]
 
     Commands:
+      demo           try a cluster on this machine   nexuscache demo --nodes 3
       serve          start a node                    nexuscache serve --max-memory 2gb
+      ctl            ask and steer a cluster         nexuscache ctl members
       config check   check the settings and say where each comes from
       config show    print the settings as a file for --config
       bench          measure a running server        nexuscache bench --help

@@ -14,6 +14,14 @@ public enum TimeToLive: Sendable, Equatable {
   public static let longestMilliseconds: Int64 = 1000 * 365 * 24 * 3600 * 1000
 }
 
+/// Why nothing was read or changed.
+public enum Misplaced: Error, BitwiseCopyable {
+  /// The key's slot is not executed here.
+  case elsewhere
+  /// The slot is on its way here, and the key has to be settled first (`IncomingSlots`).
+  case unsettled
+}
+
 /// The use cases that the doors without a command language of their own (HTTP, gRPC, text) share: bytes are read,
 /// written and deleted under a key, with the namespace's default TTL and jitter, and everything is counted.
 ///
@@ -24,6 +32,9 @@ public final class Keyspace {
   /// Invariant: the element of `node.statistics` that belongs to this loop; the node outlives its loops.
   public let statistics: UnsafeMutablePointer<LoopStatistics>
   private var random: SplitMix64
+  /// The node's, within one step's reach.
+  private let store: Store
+  private let routes: SlotRoutes
 
   /// `seed` feeds the jitter of TTLs.
   public init(node: Node, loop index: Int, seed: UInt64) {
@@ -31,31 +42,53 @@ public final class Keyspace {
     self.worker = Node.worker(ofLoop: index)
     self.statistics = node.statistics + index
     self.random = SplitMix64(seed: seed)
+    store = node.store
+    routes = node.routes
   }
 
   /// The number of the namespace with this name, or nil.
   public func namespace(named name: UnsafeRawBufferPointer) -> NamespaceNumber? {
-    let settings = node.store.settings
+    let settings = store.settings
     for index in settings.indices where settings[index].name.utf8.elementsEqual(name) {
       return NamespaceNumber(index)
     }
     return nil
   }
 
+  /// Whether the key may be read and changed here, where this node belongs to a cluster; nil if so. Its stripe is
+  /// locked.
+  @inline(__always) private func misplacement(_ key: Key, _ now: UnixMilliseconds) -> Misplaced? {
+    guard routes.isClustered else { return nil }
+    let route = routes[slot: key.slot]
+    return route == .here ? nil : settle(key, route, now)
+  }
+
+  @inline(never) private func settle(_ key: Key, _ route: SlotRoute, _ now: UnixMilliseconds) -> Misplaced? {
+    guard route == .incoming else { return .elsewhere }
+    if node.incoming.isSettled(key) { return nil }
+    guard store.find(key, now: now, touch: false) != nil else { return .unsettled }
+    // A copy has come already.
+    node.incoming.settle(key)
+    return nil
+  }
+
+  /// True if the key's slot is certainly not executed here at this moment. A guess, for what is not worth a lock.
+  @inline(__always) public func isElsewhere(_ key: Key) -> Bool {
+    guard routes.isClustered else { return false }
+    let route = routes[slot: key.slot]
+    return route != .here && route != .incoming
+  }
+
   /// Hands the live entry of the key, or nil, to `body` while the key is locked. Nothing of the entry may be kept.
   @inline(__always)
   public func get<Result>(
-    _ bytes: UnsafeRawBufferPointer, in namespace: NamespaceNumber, now: UnixMilliseconds,
-    _ body: (borrowing Entry?) -> Result
-  ) -> Result {
-    get(node.store.key(bytes, in: namespace), now: now, body)
-  }
-
-  /// The same for a key that has been prepared (and perhaps fetched ahead).
-  @inline(__always)
-  public func get<Result>(_ key: Key, now: UnixMilliseconds, _ body: (borrowing Entry?) -> Result) -> Result {
-    let store = node.store
+    _ key: Key, now: UnixMilliseconds, _ body: (borrowing Entry?) -> Result
+  ) throws(Misplaced) -> Result {
     let taken = store.lock(key, as: worker)
+    if let misplaced = misplacement(key, now) {
+      store.unlock(key, taken)
+      throw misplaced
+    }
     let entry = store.find(key, now: now)
     let result = body(entry)
     store.unlock(key, taken)
@@ -71,16 +104,26 @@ public final class Keyspace {
 
   /// Stores the value under the key, over whatever was there.
   public func set(
-    _ bytes: UnsafeRawBufferPointer, to value: UnsafeRawBufferPointer, in namespace: NamespaceNumber,
-    for life: TimeToLive, now: UnixMilliseconds
-  ) -> WriteOutcome {
-    let store = node.store
-    var outcome = store.admit(bytes.count + value.count, in: namespace, as: worker, now: now)
+    _ key: Key, to value: UnsafeRawBufferPointer, for life: TimeToLive, now: UnixMilliseconds
+  ) throws(Misplaced) -> WriteOutcome {
+    var outcome = store.admit(key.count + value.count, in: key.namespace, as: worker, now: now)
     if outcome == .stored {
-      let expiry = self.expiry(life, in: namespace, now: now)
-      let key = store.key(bytes, in: namespace)
-      outcome = store.set(key, to: value, expiry, touch: false, as: worker, now: now)
+      let expiry = self.expiry(life, in: key.namespace, now: now)
+      guard routes.isClustered else {
+        outcome = store.set(key, to: value, expiry, touch: false, as: worker, now: now)
+        return counted(outcome)
+      }
+      let taken = store.lock(key, as: worker)
+      defer { store.unlock(key, taken) }
+      if let misplaced = misplacement(key, now) { throw misplaced }
+      outcome = store.put(key, over: store.find(key, now: now, touch: false), value, expiry)
     }
+    // Whether there is room is its owner's to say.
+    if outcome != .stored, isElsewhere(key) { throw .elsewhere }
+    return counted(outcome)
+  }
+
+  private func counted(_ outcome: WriteOutcome) -> WriteOutcome {
     if outcome == .stored {
       statistics.pointee.sets &+= 1
     } else {
@@ -90,10 +133,12 @@ public final class Keyspace {
   }
 
   /// Deletes the key; answers whether it was there.
-  public func delete(_ bytes: UnsafeRawBufferPointer, in namespace: NamespaceNumber, now: UnixMilliseconds) -> Bool {
-    let store = node.store
-    let key = store.key(bytes, in: namespace)
+  public func delete(_ key: Key, now: UnixMilliseconds) throws(Misplaced) -> Bool {
     let taken = store.lock(key, as: worker)
+    if let misplaced = misplacement(key, now) {
+      store.unlock(key, taken)
+      throw misplaced
+    }
     let entry = store.find(key, now: now, touch: false)
     if let entry { store.remove(key, entry) }
     store.unlock(key, taken)
@@ -109,7 +154,7 @@ public final class Keyspace {
   /// shortened by a random share of at most its jitter.
   public func expiry(_ life: TimeToLive, in namespace: NamespaceNumber, now: UnixMilliseconds) -> Expiry {
     if life == .unlimited { return .none }
-    let (lifetime, jitter) = node.store.lifetime(in: namespace)
+    let (lifetime, jitter) = store.lifetime(in: namespace)
     return life.expiry(
       defaultMilliseconds: lifetime, jitter: jitter, now: now, chance: jitter > 0 ? random.next() : 0)
   }

@@ -31,6 +31,9 @@ public struct LoopStatistics: Sendable {
   /// Time from reading a request to having its reply, by power-of-two microseconds: [0] below 1 us, [i] below 2^i us.
   public var latencyBuckets: InlineArray<24, UInt64> = .init(repeating: 0)
   public var latencySumNanoseconds: UInt64 = 0
+  /// The same of other members' answers, from giving a request away to having its reply.
+  public var peerLatencyBuckets: InlineArray<24, UInt64> = .init(repeating: 0)
+  public var peerLatencySumNanoseconds: UInt64 = 0
 
   public init() {}
 
@@ -39,6 +42,12 @@ public struct LoopStatistics: Sendable {
     let microseconds = nanoseconds / 1000
     latencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)] &+= requests
     latencySumNanoseconds &+= nanoseconds &* requests
+  }
+
+  @inlinable @inline(__always) public mutating func notePeerLatency(nanoseconds: UInt64) {
+    let microseconds = nanoseconds / 1000
+    peerLatencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)] &+= 1
+    peerLatencySumNanoseconds &+= nanoseconds
   }
 
   /// All loops together.

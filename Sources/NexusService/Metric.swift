@@ -15,11 +15,11 @@ public struct Metric: Sendable {
   }
 
   public static let all: [Metric] =
-    requests + caching + peers + doors + memory + namespaces + process
+    requests + caching + peers + doors + memory + namespaces + cluster + process
 
   static let requests = [requestsTotal, requestDuration, hitRatio]
   static let caching = [evictions, expirations, keyspaceHits, keyspaceMisses]
-  static let peers = [peerRequests, peerDuration, singleflight]
+  static let peers = [peerRequests, peerExecuted, peerDuration, singleflight]
   static let doors = [
     commands, errorReplies, protocolErrors, httpRequests, httpReplies, connections, connectionsAccepted,
     connectionsRefused, outputLimitDisconnections, networkBytes,
@@ -27,6 +27,10 @@ public struct Metric: Sendable {
   static let memory = [memoryLimit, memoryUsed, memoryPeak, memoryParts]
   static let namespaces = [
     namespaceEntries, namespaceBytes, namespaceLimitBytes, namespaceEvictions, namespaceExpirations,
+  ]
+  /// On members of a cluster only.
+  static let cluster = [
+    clusterMembers, clusterSlotsExecuted, clusterSlotsIncoming, clusterSlotsOutgoing, clusterReady,
   ]
   static let process = [
     uptime, eventLoops, processCPU, processResident, processVirtual, processOpenDescriptors, processMaxDescriptors,
@@ -47,7 +51,9 @@ public struct Metric: Sendable {
   static let keyspaceHits = Metric("nexuscache_keyspace_hits_total", .counter, "Key lookups that found something.")
   static let keyspaceMisses = Metric("nexuscache_keyspace_misses_total", .counter, "Key lookups that found nothing.")
   static let peerRequests = Metric(
-    "nexuscache_peer_requests_total", .counter, "Requests sent to other nodes; 0 on a node that has none.")
+    "nexuscache_peer_requests_total", .counter, "Requests given to other members because their keys are not here.")
+  static let peerExecuted = Metric(
+    "nexuscache_peer_requests_executed_total", .counter, "Requests of other members' clients run here.")
   static let peerDuration = Metric(
     "nexuscache_peer_request_duration_seconds", .histogram, "Time until another node answered.")
   static let singleflight = Metric(
@@ -84,6 +90,16 @@ public struct Metric: Sendable {
     "nexuscache_namespace_evictions_total", .counter, "Entries removed to make room, by namespace.")
   static let namespaceExpirations = Metric(
     "nexuscache_namespace_expirations_total", .counter, "Entries whose TTL ran out, by namespace.")
+  static let clusterMembers = Metric(
+    "nexuscache_cluster_members", .gauge, "Members of the cluster as this node sees them, by status.")
+  static let clusterSlotsExecuted = Metric(
+    "nexuscache_cluster_slots_executed", .gauge, "Slots that this node executes, of 16,384.")
+  static let clusterSlotsIncoming = Metric(
+    "nexuscache_cluster_slots_incoming", .gauge, "Slots on their way to this node.")
+  static let clusterSlotsOutgoing = Metric(
+    "nexuscache_cluster_slots_outgoing", .gauge, "Slots on their way from this node.")
+  static let clusterReady = Metric(
+    "nexuscache_cluster_ready", .gauge, "1 once this node has joined and all that is its own has arrived.")
   static let uptime = Metric("nexuscache_uptime_seconds", .gauge, "Time since the node started.")
   static let eventLoops = Metric("nexuscache_event_loops", .gauge, "Event loops, one thread each.")
   static let processCPU = Metric(

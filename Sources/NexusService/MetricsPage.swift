@@ -22,6 +22,7 @@ public struct MetricsPage {
     out.metric(.expirations, perNamespace.reduce(0) { $0 + $1.expirations })
     writeMemory(&out)
     writeNamespaces(perNamespace, &out)
+    if let cluster = node.cluster { writeCluster(cluster, &out) }
     writeProcess(&out)
   }
 
@@ -45,9 +46,10 @@ public struct MetricsPage {
     out.metric(.keyspaceHits, total.keyspaceHits)
     out.metric(.keyspaceMisses, total.keyspaceMisses)
 
-    // A node by itself asks no other, and nothing is fetched that could be asked for twice.
-    out.metric(.peerRequests, 0)
-    out.histogram(.peerDuration, buckets: .init(repeating: 0), sumNanoseconds: 0)
+    out.metric(.peerRequests, total.operationsForwarded)
+    out.metric(.peerExecuted, total.operationsExecuted)
+    // Nothing is fetched yet that could be asked for twice.
+    out.histogram(.peerDuration, buckets: total.peerLatencyBuckets, sumNanoseconds: total.peerLatencySumNanoseconds)
     out.metric(.singleflight, 0)
   }
 
@@ -98,6 +100,20 @@ public struct MetricsPage {
     family(.namespaceLimitBytes) { settings[$0].limitBytes }
     family(.namespaceEvictions) { statistics[$0].evictions }
     family(.namespaceExpirations) { statistics[$0].expirations }
+  }
+
+  private func writeCluster(_ cluster: any ClusterFace, _ out: inout OutputBuffer) {
+    let picture = cluster.picture
+    out.head(of: .clusterMembers)
+    for status in MemberStatus.allCases {
+      let count = picture.members.count { $0.record.status == status }
+      out.sample(.clusterMembers, "status=\"\(status)\"", "\(count)")
+    }
+    let myself = picture.members.first { $0.record.member.id == cluster.myself }
+    out.metric(.clusterSlotsExecuted, myself?.slotCount ?? 0)
+    out.metric(.clusterSlotsIncoming, picture.incomingCount)
+    out.metric(.clusterSlotsOutgoing, picture.outgoingCount)
+    out.metric(.clusterReady, picture.isReady ? 1 : 0)
   }
 
   private func writeProcess(_ out: inout OutputBuffer) {

@@ -7,7 +7,7 @@ import Testing
 @testable import NexusHTTPDoor
 
 /// Waits until it is so; false after 20 s.
-private func eventually(_ isSo: () -> Bool) -> Bool {
+func eventually(_ isSo: () -> Bool) -> Bool {
   for _ in 0..<20_000 {
     if isSo() { return true }
     usleep(1000)
@@ -232,7 +232,7 @@ private func eventually(_ isSo: () -> Bool) -> Bool {
     for _ in 0..<3 { door.ready() }
     let draining = client.reply()
     #expect(draining.status == 503)
-    #expect(draining.text == #"{"ready":false}"#)
+    #expect(draining.text == #"{"ready":false,"reason":"This node is stopping."}"#)
     client.close()
     door.stop()
     #expect(door.nextTimeout() == nil)

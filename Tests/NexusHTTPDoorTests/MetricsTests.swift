@@ -31,7 +31,12 @@ import Testing
   @Test func everyMetricOfTheTableIsOnThePageAndNoOther() {
     let http = ResponderHarness()
     http.node.processFigures = LinuxProcessFigures()
+    let alone = Set(page(http).types.keys)
+    http.node.cluster = TestFace(3, 0)
     let (types, samples) = page(http)
+    #expect(Set(types.keys).subtracting(alone).allSatisfy { $0.hasPrefix("nexuscache_cluster_") })
+    #expect(samples["nexuscache_cluster_members{status=\"alive\"}"] == 3)
+    #expect(samples["nexuscache_cluster_slots_executed"] == 5461)
     #expect(Set(types.keys) == Set(Metric.all.map { "\($0.name)" }))
     for metric in Metric.all { #expect(types["\(metric.name)"] == metric.kind.rawValue) }
     for name in samples.keys {

@@ -43,7 +43,8 @@ final class ResponderHarness {
     }
     for (name, value) in headers { head.note(header: borrowed(name.utf8), borrowed(value.utf8)) }
     var body = body
-    let reply = body.withUnsafeMutableBytes { responder.respond(to: head, body: $0, now: now) }
+    let answer = body.withUnsafeMutableBytes { responder.respond(to: head, body: $0, now: now) }
+    guard case .reply(let reply) = answer else { return TestReply() }
     defer { reply.deallocate() }
     return TestReply(status: Int(reply.status), headers: [:], body: Array(reply.bytes))
   }
@@ -51,7 +52,7 @@ final class ResponderHarness {
   /// The value as it is stored, or nil.
   func stored(_ key: String, in namespace: NamespaceNumber = 0) -> [UInt8]? {
     Array(key.utf8).withUnsafeBytes { key in
-      responder.keyspace.get(key, in: namespace, now: now) { $0.map { Array($0.value) } }
+      try! responder.keyspace.get(node.store.key(key, in: namespace), now: now) { $0.map { Array($0.value) } }
     }
   }
 }

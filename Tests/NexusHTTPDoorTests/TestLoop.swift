@@ -23,7 +23,41 @@ final class TestLoop: EventLoop, @unchecked Sendable {
   func pendingOutputBytes(_ id: ConnectionID) -> Int { 0 }
   func pendingInputBytes(_ id: ConnectionID) -> Int { 0 }
   func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void) {}
-  func post(_ work: @escaping @Sendable () -> Void) {}
+
+  private let mailbox = Mutex<[@Sendable () -> Void]>([])
+  /// A pipe: whoever posts writes a byte.
+  private let bell: (read: Int32, write: Int32) = {
+    var ends: [Int32] = [-1, -1]
+    precondition(pipe(&ends) == 0)
+    for end in ends { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
+    return (ends[0], ends[1])
+  }()
+  func post(_ work: @escaping @Sendable () -> Void) {
+    mailbox.withLock { $0.append(work) }
+    var byte: UInt8 = 1
+    _ = write(bell.write, &byte, 1)
+  }
+  func runPosted() {
+    var rung = [UInt8](repeating: 0, count: 256)
+    _ = read(bell.read, &rung, rung.count)
+    let posted = mailbox.withLock { work in
+      defer { work = [] }
+      return work
+    }
+    for work in posted { work() }
+  }
+  /// Waits for the descriptor or the mailbox.
+  func wait(for descriptor: Int32, milliseconds: Int) {
+    var watched = [
+      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: bell.read, events: Int16(POLLIN), revents: 0),
+    ]
+    poll(&watched, 2, Int32(milliseconds))
+  }
+  deinit {
+    _ = Glibc.close(bell.read)
+    _ = Glibc.close(bell.write)
+  }
 }
 
 /// A node with an HTTP door on a free port of 127.0.0.1, its loop running until `stop`.
@@ -36,9 +70,10 @@ final class TestServer: @unchecked Sendable {
 
   init(
     store: StoreConfiguration = StoreConfiguration(), settings: [String: String] = [:],
-    _ change: (inout HTTPConfiguration) -> Void = { _ in }
+    _ change: (inout HTTPConfiguration) -> Void = { _ in }, prepare: (Node) -> Void = { _ in }
   ) throws {
     node = testNode(store)
+    prepare(node)
     var configuration = HTTPConfiguration()
     configuration.port = 0
     change(&configuration)
@@ -62,9 +97,9 @@ final class TestServer: @unchecked Sendable {
 
   private func run() {
     while !stopping.load(ordering: .acquiring) {
-      var watched = pollfd(fd: door.descriptor, events: Int16(POLLIN), revents: 0)
       // At most 10 ms, so that `stop` is noticed.
-      poll(&watched, 1, Int32(min(10, door.nextTimeout() ?? 10)))
+      loop.wait(for: door.descriptor, milliseconds: min(10, door.nextTimeout() ?? 10))
+      loop.runPosted()
       door.ready()
     }
   }

@@ -18,12 +18,13 @@ import Testing
   func bytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     Array(text.utf8).withUnsafeBytes(body)
   }
+  func prepared(_ key: UnsafeRawBufferPointer) -> Key { node.store.key(key, in: 0) }
   func set(_ key: String, _ value: String, _ life: TimeToLive = .namespaceDefault) -> WriteOutcome {
-    bytes(key) { key in bytes(value) { keyspace.set(key, to: $0, in: 0, for: life, now: start) } }
+    bytes(key) { key in bytes(value) { try! keyspace.set(prepared(key), to: $0, for: life, now: start) } }
   }
   func get(_ key: String, later milliseconds: Int64 = 0) -> String? {
     bytes(key) { key in
-      keyspace.get(key, in: 0, now: start + milliseconds) { entry in
+      try! keyspace.get(prepared(key), now: start + milliseconds) { entry in
         if let entry { String(decoding: entry.value, as: UTF8.self) } else { nil }
       }
     }
@@ -32,9 +33,9 @@ import Testing
   @Test func aValueIsReadAsItWasWrittenUntilItIsDeleted() {
     #expect(set("k", "v") == .stored)
     #expect(get("k") == "v")
-    #expect(bytes("k") { keyspace.delete($0, in: 0, now: start) })
+    #expect(bytes("k") { try! keyspace.delete(prepared($0), now: start) })
     #expect(get("k") == nil)
-    #expect(!bytes("k") { keyspace.delete($0, in: 0, now: start) })
+    #expect(!bytes("k") { try! keyspace.delete(prepared($0), now: start) })
   }
 
   @Test func everythingIsCounted() {
@@ -42,8 +43,8 @@ import Testing
     _ = get("k")
     _ = get("k")
     _ = get("absent")
-    _ = bytes("k") { keyspace.delete($0, in: 0, now: start) }
-    _ = bytes("k") { keyspace.delete($0, in: 0, now: start) }
+    _ = bytes("k") { try! keyspace.delete(prepared($0), now: start) }
+    _ = bytes("k") { try! keyspace.delete(prepared($0), now: start) }
     let counted = node.statistics[0]
     #expect(counted.sets == 1)
     #expect(counted.getHits == 2)

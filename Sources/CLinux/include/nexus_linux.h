@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 // Accepts without blocking, close-on-exec; fills in the peer's address. Returns the descriptor or -1 with errno.
 int nexus_accept4(int descriptor, struct sockaddr_storage *peer, socklen_t *peer_length);
@@ -17,3 +18,9 @@ void nexus_name_thread(const char *name);
 
 // Cores this process may run on (its affinity mask), at least 1.
 int nexus_usable_cores(void);
+
+// Starts a program whose output and errors go to a descriptor, with nothing to read. It is in a process group of its
+// own (a terminal's Ctrl-C does not reach it), has no signal blocked, and gets SIGTERM when the calling thread ends,
+// however it ends. Both lists end with NULL. Returns the process or -1 with errno; a program that cannot be executed
+// ends with status 127. For a process with one thread.
+pid_t nexus_start_child(const char *program, char *const arguments[], char *const environment[], int output);

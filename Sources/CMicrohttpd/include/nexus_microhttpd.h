@@ -15,6 +15,8 @@ struct nexus_mhd_options {
   size_t connection_memory_bytes;
   unsigned int connection_limit;
   unsigned int idle_timeout_seconds;
+  /// Not 0: connections may be suspended, for which the daemon has one more descriptor.
+  int suspends;
 };
 
 /// A daemon without a thread, driven by MHD_run through its epoll descriptor. URLs are handed on undecoded.

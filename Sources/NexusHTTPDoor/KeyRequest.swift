@@ -1,0 +1,105 @@
+import NexusModel
+import NexusService
+import NexusStore
+
+/// A request for one key, taken apart and found good: what is left is to run it, here or on the member that executes
+/// the key's slot.
+struct KeyRequest {
+  enum Action: UInt8, BitwiseCopyable {
+    case read = 0
+    case write = 1
+    case delete = 2
+  }
+
+  var action: Action
+  /// Borrowed, as `value` is.
+  var key: Key
+  /// The reply to a read is the value itself instead of JSON about it.
+  var wantsBytes = false
+  /// What to store.
+  var value = UnsafeRawBufferPointer(start: nil, count: 0)
+  var life = TimeToLive.namespaceDefault
+
+  init(_ action: Action, _ key: Key) {
+    self.action = action
+    self.key = key
+  }
+}
+
+/// As one member gives it to another: three arguments, of which the first says what is meant (version, action, flags,
+/// kind of TTL, then its milliseconds in little-endian order), the second is the key and the third the value.
+extension KeyRequest {
+  private static let version: UInt8 = 1
+  private static let headBytes = 12
+  private static let bytesFlag: UInt8 = 1
+
+  func withOperation<Result>(_ body: (Operation) -> Result) -> Result {
+    withUnsafeTemporaryAllocation(byteCount: Self.headBytes, alignment: 8) { head in
+      head[0] = Self.version
+      head[1] = action.rawValue
+      head[2] = wantsBytes ? Self.bytesFlag : 0
+      let (kind, milliseconds): (UInt8, Int64) =
+        switch life {
+        case .namespaceDefault: (0, 0)
+        case .unlimited: (1, 0)
+        case .milliseconds(let count): (2, count)
+        }
+      head[3] = kind
+      head.storeBytes(of: milliseconds.littleEndian, toByteOffset: 4, as: Int64.self)
+      return withUnsafeTemporaryAllocation(of: Argument.self, capacity: 3) { arguments in
+        let start = UnsafeRawPointer(head.baseAddress!)
+        arguments.initializeElement(at: 0, to: Argument(base: start, count: Self.headBytes))
+        arguments.initializeElement(at: 1, to: Argument(base: key.base, count: key.count))
+        arguments.initializeElement(at: 2, to: Argument(base: value.baseAddress ?? start, count: value.count))
+        return body(
+          Operation(
+            kind: .http, flags: action == .read ? .readOnly : [], database: UInt8(truncatingIfNeeded: key.namespace),
+            protocolVersion: 2, slot: Slot(index: key.slot), arguments: UnsafeBufferPointer(arguments)))
+      }
+    }
+  }
+
+  /// Nil if a member of another version means something that this one does not know.
+  init?(_ operation: Operation, _ store: Store) {
+    let arguments = operation.arguments
+    guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes,
+      Int(operation.database) < store.settings.count
+    else { return nil }
+    let head = arguments[0].bytes
+    guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] & ~Self.bytesFlag == 0 else {
+      return nil
+    }
+    self.init(action, store.key(arguments[1].bytes, in: NamespaceNumber(operation.database)))
+    wantsBytes = head[2] & Self.bytesFlag != 0
+    value = arguments[2].bytes
+    let milliseconds = Int64(littleEndian: head.loadUnaligned(fromByteOffset: 4, as: Int64.self))
+    switch head[3] {
+    case 0: life = .namespaceDefault
+    case 1: life = .unlimited
+    case 2 where milliseconds > 0: life = .milliseconds(milliseconds)
+    default: return nil
+    }
+  }
+}
+
+/// As the executing member gives it back: status (two bytes, little-endian), kind of body, body.
+extension Reply {
+  private static let headBytes = 3
+
+  func append(to out: inout OutputBuffer) {
+    out.append(byte: UInt8(truncatingIfNeeded: status))
+    out.append(byte: UInt8(truncatingIfNeeded: status >> 8))
+    out.append(byte: contentType.rawValue)
+    out.append(bytes)
+  }
+
+  /// Nil if the bytes are none that `append` writes.
+  init?(payload: UnsafeRawBufferPointer) {
+    guard payload.count >= Self.headBytes, let type = ContentType(rawValue: payload[2]) else { return nil }
+    let status = UInt16(payload[0]) | UInt16(payload[1]) << 8
+    guard 200...599 ~= status else { return nil }
+    var body = OutputBuffer(capacity: payload.count - Self.headBytes)
+    body.append(UnsafeRawBufferPointer(rebasing: payload[Self.headBytes...]))
+    self.init(status: status, type, .owned(body))
+  }
+}
