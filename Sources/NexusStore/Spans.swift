@@ -3,14 +3,14 @@ import Glibc
 
 /// Memory for what is too large for a page: values, and the tables of very full slots.
 ///
-/// One reservation of address space, many times larger than memory, cut into spans of powers of two. Only the bytes
-/// that are used are ever touched; a freed span gives its pages back at once and keeps its addresses, so that there is
-/// nothing to coalesce and no fragmentation of memory, only of addresses. A reader that looks ahead of its lock finds
-/// zeros there, never a fault.
+/// Reservations of address space, cut into spans of powers of two. Only the bytes that are used are ever touched; a
+/// freed span gives its pages back at once and keeps its addresses, so that there is nothing to coalesce and no
+/// fragmentation of memory, only of addresses: where these are used up, more are reserved. A reader that looks ahead
+/// of its lock finds zeros there, never a fault, for no reservation ends before the store.
 final class Spans: @unchecked Sendable {
   private let lockWord: UnsafeMutablePointer<UInt32>
-  private let base: UnsafeMutableRawPointer
-  private let reservedBytes: Int
+  /// Under the lock. Spans are cut from the last.
+  private(set) var regions: [UnsafeMutableRawBufferPointer]
   private var carvedBytes = 0
   private var freeSpans: [[UnsafeMutableRawPointer]]
   private let ledger: Ledger
@@ -18,19 +18,13 @@ final class Spans: @unchecked Sendable {
   static let granule = 4096
   /// 4 KiB << 18 = 1 GiB: the largest key and the largest value together.
   private static let classCount = 19
+  private static let spanBytesMax = granule << (classCount - 1)
 
   init(limitBytes: Int, ledger: Ledger) throws(StoreError) {
-    var bytes = max(64 << 30, limitBytes * 32)
-    var mapped: UnsafeMutableRawPointer?
-    while true {
-      mapped = reserveAddresses(bytes)
-      if mapped != nil || bytes <= limitBytes { break }
-      bytes /= 2
-    }
-    guard let mapped else { throw StoreError.cannotReserve(bytes: bytes) }
-    madvise(mapped, bytes, MADV_NOHUGEPAGE)
-    base = mapped
-    reservedBytes = bytes
+    // Several times the limit: one reservation is enough unless sizes shift a lot.
+    let bytes = max(Self.spanBytesMax, limitBytes * 4)
+    guard let region = Self.reserve(bytes, atLeast: limitBytes) else { throw StoreError.cannotReserve(bytes: bytes) }
+    regions = [region]
     freeSpans = Array(repeating: [], count: Self.classCount)
     lockWord = .allocate(capacity: 1)
     lockWord.initialize(to: 0)
@@ -38,13 +32,22 @@ final class Spans: @unchecked Sendable {
   }
 
   deinit {
-    munmap(base, reservedBytes)
+    for region in regions { munmap(region.baseAddress, region.count) }
     lockWord.deallocate()
   }
 
-  /// The largest ceiling for which the reserved addresses are enough, were every value large: spans are powers of
-  /// two, and a value may need a little more than half of one.
-  var limitBytesMost: Int { reservedBytes / 2 }
+  /// Less where addresses are scarce.
+  private static func reserve(_ wanted: Int, atLeast least: Int) -> UnsafeMutableRawBufferPointer? {
+    var bytes = wanted
+    while true {
+      if let base = reserveAddresses(bytes) {
+        madvise(base, bytes, MADV_NOHUGEPAGE)
+        return UnsafeMutableRawBufferPointer(start: base, count: bytes)
+      }
+      guard bytes / 2 >= least else { return nil }
+      bytes /= 2
+    }
+  }
 
   static func spanClass(_ bytes: Int) -> Int {
     bytes <= granule ? 0 : (bytes - 1).bitWidth - (bytes - 1).leadingZeroBitCount - 12
@@ -52,7 +55,7 @@ final class Spans: @unchecked Sendable {
   /// What a use of this many bytes costs in touched memory.
   static func touchedBytes(_ bytes: Int) -> Int { (bytes + granule - 1) & ~(granule - 1) }
 
-  /// Zeroed memory for `bytes`; nil where the reservation is used up.
+  /// Zeroed memory for `bytes`; nil where the system has no more addresses.
   func allocate(_ bytes: Int, as worker: Worker) -> UnsafeMutableRawPointer? {
     let spanClass = Self.spanClass(bytes)
     SpinLock.lock(lockWord, as: worker)
@@ -61,13 +64,22 @@ final class Spans: @unchecked Sendable {
     if let free = freeSpans[spanClass].popLast() {
       span = free
     } else {
-      let spanBytes = Self.granule << spanClass
-      guard carvedBytes + spanBytes <= reservedBytes else { return nil }
-      span = base + carvedBytes
-      carvedBytes += spanBytes
+      guard let carved = carve(Self.granule << spanClass) else { return nil }
+      span = carved
     }
     ledger.addExternal(Self.touchedBytes(bytes))
     return span
+  }
+
+  /// Under the lock. What is left of a region that is too short for this span is left unused: addresses only.
+  private func carve(_ spanBytes: Int) -> UnsafeMutableRawPointer? {
+    if carvedBytes + spanBytes > regions[regions.count - 1].count {
+      guard let region = Self.reserve(max(regions[0].count, spanBytes), atLeast: spanBytes) else { return nil }
+      regions.append(region)
+      carvedBytes = 0
+    }
+    defer { carvedBytes += spanBytes }
+    return regions[regions.count - 1].baseAddress! + carvedBytes
   }
 
   /// `bytes`: what the span is used for now.

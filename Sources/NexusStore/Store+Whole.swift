@@ -239,6 +239,6 @@ extension Store {
   /// What the ceiling can be raised to: addresses are reserved, and the handles' unit chosen, at the start. Whole
   /// mebibytes.
   public var maxMemoryBytesMost: Int {
-    max(configuration.maxMemoryBytes, min(pool.limitBytesMost, spans.limitBytesMost) & ~((1 << 20) - 1))
+    max(configuration.maxMemoryBytes, pool.limitBytesMost & ~((1 << 20) - 1))
   }
 }
