@@ -156,6 +156,15 @@ struct DiagnosticsTests {
     for fact in InfoFacts.all { #expect(page.contains("`\(fact.name)`"), "docs/redis.md does not name \(fact.name)") }
   }
 
+  @Test("an unknown category is quoted up to 128 bytes")
+  func unknownCategory() {
+    let console = CommandConsole()
+    let quoted = { (name: String) in console.type("ACL CAT \(name)") }
+    #expect(quoted("nosuch") == "-ERR Unknown category 'nosuch'")
+    let most = String(repeating: "x", count: 128)
+    #expect(quoted(most + "y") == "-ERR Unknown category '\(most)'")
+  }
+
   @Test("equal seeds draw equal pictures of the size asked for")
   func gravel() {
     let picture = Gravel.draw(columns: 10, rows: 3, seed: 7)

@@ -49,7 +49,7 @@ extension Call {
     if count > 3 { return replyUnknownSubcommand() }
     let category = text(2).lowercased()
     guard CommandTraits.categories.contains(category) else {
-      return reply(error: "ERR Unknown category '", quoting: 2, "'")
+      return reply(error: "ERR Unknown category '", quoting: 2, limit: 128, "'")
     }
     let names = door.commands.commands.flatMap { [$0] + $0.subcommands }
       .filter { CommandTraits.categories(of: $0).contains(category) }.map(\.name)
