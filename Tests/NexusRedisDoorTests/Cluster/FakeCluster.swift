@@ -78,7 +78,7 @@ final class FakeCluster {
         node.routers = loops.map { FakeRouter(self, node: index, loop: $0.index) }
       }
       nodes.append(node)
-      node.settleEverything = { self.settle() }
+      node.settleEverything = { [weak self] in self?.settle() }
     }
     for slot in 0..<Slot.count { publish(slot) }
   }
@@ -91,7 +91,11 @@ final class FakeCluster {
     }
   }
 
-  func connect(to index: Int, loop: Int = 0) -> FakeClient { nodes[index].connect(loop: loop) }
+  func connect(to index: Int, loop: Int = 0) -> FakeClient {
+    var client = nodes[index].connect(loop: loop)
+    client.whole = self
+    return client
+  }
 
   /// A node that does not own the key, and one that does.
   func owner(of key: String) -> Int { owners[slot(of: key)] }
@@ -296,7 +300,8 @@ final class FakeCluster {
 
 /// Keeps operations as letters.
 final class FakeRouter: OperationRouter {
-  private let cluster: FakeCluster
+  /// Not held: the cluster holds its nodes, and they this.
+  private weak var cluster: FakeCluster?
   private let node: Int
   private let loop: Int
 
@@ -317,6 +322,7 @@ final class FakeRouter: OperationRouter {
   private func keep(
     _ operation: Operation, _ member: MemberNumber?, _ requester: any OperationRequester, _ ticket: UInt64
   ) {
+    guard let cluster else { return }
     cluster.given += 1
     cluster.underWay.append(
       .init(

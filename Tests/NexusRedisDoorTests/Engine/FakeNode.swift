@@ -5,11 +5,14 @@ import NexusStore
 @testable import NexusRedisDoor
 
 /// A node without threads and sockets: its loops run when the test says so, on the clock that the test sets.
+///
+/// Lives as long as the test holds it or one of its clients, and then ends as a node does that is stopped: node, loops
+/// and engines hold one another in a circle, which only the end of the loops breaks.
 final class FakeNode {
   let node: Node
   let door: RedisDoor
   let loops: [FakeLoop]
-  private(set) var clients: [FakeClient] = []
+  private var connectionCount: UInt32 = 0
 
   /// - Parameter prepare: changes the node before its engines are made.
   init(
@@ -28,12 +31,20 @@ final class FakeNode {
     for loop in loops { loop.engine = door.makeEngine(loop) }
   }
 
+  deinit {
+    // An engine may post to every other's loop while its clients leave: all loops stay until none has clients.
+    for loop in loops { loop.hangUp() }
+    for loop in loops { loop.letGo() }
+    node.attach([])
+  }
+
   func connect(loop index: Int = 0, redirects: Bool = false) -> FakeClient {
-    let client = FakeClient(self, loops[index], number: UInt32(clients.count), redirects: redirects)
-    clients.append(client)
-    loops[index].clients[client.connection] = client
-    client.open()
-    return client
+    let engine = loops[index].engine!
+    let connection = FakeConnection(
+      loops[index], redirects ? door.makeRedirectingDoor(engine) : engine, number: connectionCount)
+    connectionCount += 1
+    connection.open()
+    return FakeClient(self, connection)
   }
 
   /// Runs what this node's loops have to do, and other nodes with it where there are some.
@@ -69,7 +80,7 @@ final class FakeLoop: EventLoop, @unchecked Sendable {
   var clockStep: UInt64 = 1000
   private var clock: UInt64 = 0
   var engine: Engine!
-  var clients: [ConnectionID: FakeClient] = [:]
+  var connections: [ConnectionID: FakeConnection] = [:]
   var mailbox: [@Sendable () -> Void] = []
   var timers: [(at: UnixMilliseconds, work: @Sendable () -> Void)] = []
 
@@ -84,50 +95,48 @@ final class FakeLoop: EventLoop, @unchecked Sendable {
   }
 
   func send(_ bytes: UnsafeRawBufferPointer, to id: ConnectionID) -> Bool {
-    guard let client = clients[id] else { return false }
-    client.received += Array(bytes)
+    guard let connection = connections[id] else { return false }
+    connection.received += Array(bytes)
     return true
   }
 
-  func close(_ id: ConnectionID, afterFlush: Bool) { clients[id]?.close(.killed) }
-  func resume(_ id: ConnectionID) { clients[id]?.resume() }
+  func close(_ id: ConnectionID, afterFlush: Bool) { connections[id]?.close(.killed) }
+  func resume(_ id: ConnectionID) { connections[id]?.resume() }
   func pendingOutputBytes(_ id: ConnectionID) -> Int { 0 }
-  func pendingInputBytes(_ id: ConnectionID) -> Int { clients[id]?.input.count ?? 0 }
+  func pendingInputBytes(_ id: ConnectionID) -> Int { connections[id]?.input.count ?? 0 }
   func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void) {
     timers.append((now + Int64(milliseconds), work))
   }
   func post(_ work: @escaping @Sendable () -> Void) { mailbox.append(work) }
+
+  func hangUp() {
+    for connection in connections.values { connection.close(.shutdown) }
+  }
+
+  func letGo() {
+    engine = nil
+    mailbox = []
+    timers = []
+  }
 }
 
-/// A client's end of a connection, and what a transport keeps about it.
-final class FakeClient {
-  let connection: ConnectionID
-  /// Strong both ways: a test may hold on to either alone.
+/// A client's end of a connection. Keeps the node: a test may hold on to either alone.
+struct FakeClient {
   private let node: FakeNode
-  private let loop: FakeLoop
-  private let door: any StreamDoor
-  private var session: UnsafeMutableRawPointer?
-  var input: [UInt8] = []
-  var received: [UInt8] = []
-  private(set) var isSuspended = false
-  private(set) var isClosed = false
-  /// Bytes given to the engine, counted again whenever they are offered again.
-  private(set) var offeredBytes = 0
+  private let transport: FakeConnection
+  /// What the node is a part of, where it is.
+  var whole: FakeCluster?
 
-  init(_ node: FakeNode, _ loop: FakeLoop, number: UInt32, redirects: Bool = false) {
-    door = redirects ? node.door.makeRedirectingDoor(loop.engine) : loop.engine
+  init(_ node: FakeNode, _ transport: FakeConnection) {
     self.node = node
-    self.loop = loop
-    connection = ConnectionID(slot: number, generation: 1)
+    self.transport = transport
   }
 
-  func open() {
-    var farewell = OutputBuffer(capacity: 64)
-    defer { farewell.deallocate() }
-    let peer = PeerAddress(
-      remote: "127.0.0.1:\(50_000 + connection.slot)", local: "127.0.0.1:6379", descriptor: 9, isUnixSocket: false)
-    session = door.open(connection, peer, farewell: &farewell)
-  }
+  var connection: ConnectionID { transport.connection }
+  var received: [UInt8] { transport.received }
+  var isSuspended: Bool { transport.isSuspended }
+  var isClosed: Bool { transport.isClosed }
+  var offeredBytes: Int { transport.offeredBytes }
 
   /// Sends lines as they are typed (inline requests), runs all loops, and answers what came back.
   @discardableResult func say(_ lines: String...) -> String {
@@ -145,9 +154,42 @@ final class FakeClient {
 
   /// What came back since the last look, every line end as `|`.
   func take() -> String {
-    defer { received = [] }
-    return String(decoding: received, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
-      .joined(separator: "|")
+    defer { transport.received = [] }
+    return String(decoding: transport.received, as: UTF8.self)
+      .split(separator: "\r\n", omittingEmptySubsequences: false).joined(separator: "|")
+  }
+
+  func push(_ bytes: [UInt8]) { transport.push(bytes) }
+  func close(_ reason: CloseReason) { transport.close(reason) }
+}
+
+/// What a transport keeps about a connection. Held by its loop while it is open.
+final class FakeConnection {
+  let connection: ConnectionID
+  /// Not held: the loop goes last, and hangs up before.
+  private unowned let loop: FakeLoop
+  private let door: any StreamDoor
+  private var session: UnsafeMutableRawPointer?
+  var input: [UInt8] = []
+  var received: [UInt8] = []
+  private(set) var isSuspended = false
+  private(set) var isClosed = false
+  /// Bytes given to the engine, counted again whenever they are offered again.
+  private(set) var offeredBytes = 0
+
+  init(_ loop: FakeLoop, _ door: any StreamDoor, number: UInt32) {
+    self.loop = loop
+    self.door = door
+    connection = ConnectionID(slot: number, generation: 1)
+  }
+
+  func open() {
+    var farewell = OutputBuffer(capacity: 64)
+    defer { farewell.deallocate() }
+    let peer = PeerAddress(
+      remote: "127.0.0.1:\(50_000 + connection.slot)", local: "127.0.0.1:6379", descriptor: 9, isUnixSocket: false)
+    loop.connections[connection] = self
+    session = door.open(connection, peer, farewell: &farewell)
   }
 
   func push(_ bytes: [UInt8]) {
@@ -164,7 +206,7 @@ final class FakeClient {
   func close(_ reason: CloseReason) {
     guard !isClosed else { return }
     isClosed = true
-    loop.clients[connection] = nil
+    loop.connections[connection] = nil
     if let session { door.closed(session, reason) }
     session = nil
   }
