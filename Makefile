@@ -7,6 +7,8 @@ SOURCES := Sources Tests Benchmarks fuzz Package.swift
 ARGS ?=
 SECONDS ?= 60
 NODES ?= 3
+# For `make test-tsan` and `make test-asan`: a regular expression of tests; all where it is empty.
+FILTER ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run build bench bench-quick test test-asan test-tsan fuzz lint format docs clean
@@ -32,17 +34,15 @@ test: ## formatting, module walls, tidiness and every test, those with real clie
 	swift build --build-tests $(WALLS)
 	swift test --skip-build --disable-xctest $(WALLS)
 
-test-asan: ## the tests under the address sanitizer
+test-asan: ## the tests, and the servers they start, under the address and leak sanitizer
 	@scripts/setup build test
 	@scripts/venv
-	@# Leaks are not judged here: the tests' own buffers live until their process ends.
-	ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path .build-asan
+	@scripts/sanitized address "$(FILTER)"
 
-test-tsan: ## the tests under the thread sanitizer
+test-tsan: ## the same under the thread sanitizer (FILTER=StoreTests runs those alone)
 	@scripts/setup build test
 	@scripts/venv
-	TSAN_OPTIONS=suppressions=$(CURDIR)/scripts/tsan-suppressions.txt \
-	swift test --disable-xctest --sanitize=thread --scratch-path .build-tsan
+	@scripts/sanitized thread "$(FILTER)"
 
 bench: build ## everything measured beside Redis, memcached and nginx (about 25 minutes; TRACES=DIR adds miss ratios)
 	@scripts/setup bench

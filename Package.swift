@@ -65,7 +65,7 @@ let package = Package(
       name: "store-bench", dependencies: ["NexusModel", "NexusStore", "NexusBench"], path: "Benchmarks/StoreBench"),
 
     // Tests, and what they share.
-    .target(name: "NexusTestSupport", path: "Tests/NexusTestSupport"),
+    .target(name: "NexusTestSupport", dependencies: ["NexusModel"], path: "Tests/NexusTestSupport"),
     .testTarget(
       name: "IntegrationTests",
       dependencies: ["NexusTestSupport", "nexuscache", "NexusModel", "NexusService", "NexusTransport"]),

@@ -7,8 +7,7 @@ public struct KeyFormat {
   private let prefix: Int
   private let groups: Int
   private let looseDigits: Int
-  /// Invariant: 10,000 words, each the four ASCII digits of its index. Lives as long as the process.
-  private let digits: UnsafePointer<UInt32>
+  private let digits = Self.digitTable
 
   /// Digits that `largest` needs.
   static func digitCount(_ largest: UInt64) -> Int { String(largest).utf8.count }
@@ -22,7 +21,6 @@ public struct KeyFormat {
     let fits = whole * 4 <= size - prefix
     groups = fits ? whole : needed / 4
     looseDigits = fits ? 0 : needed % 4
-    digits = Self.makeDigits()
   }
 
   /// The key of number 0: what `patch` changes.
@@ -49,7 +47,8 @@ public struct KeyFormat {
     }
   }
 
-  private static func makeDigits() -> UnsafePointer<UInt32> {
+  /// Invariant: 10,000 words, each the four ASCII digits of its index. Lives as long as the process.
+  nonisolated(unsafe) private static let digitTable: UnsafePointer<UInt32> = {
     let table = UnsafeMutablePointer<UInt32>.allocate(capacity: 10_000)
     for number in 0..<10_000 {
       var word: UInt32 = 0
@@ -59,5 +58,5 @@ public struct KeyFormat {
       table[number] = word.littleEndian
     }
     return UnsafePointer(table)
-  }
+  }()
 }

@@ -1,3 +1,4 @@
+import NexusModel
 import Synchronization
 
 /// What the threads of a run share: where the run stands, which keys are already loaded, and the first failure.
@@ -10,7 +11,7 @@ final class RunControl: Sendable {
   /// Keys handed out by `--op load`.
   private let loaded = Atomic<UInt64>(0)
   private let working: Atomic<Int>
-  private let firstFailure = Mutex<String?>(nil)
+  private let firstFailure = Guarded<String?>(nil)
 
   init(threads: Int) { working = Atomic(threads) }
 

@@ -1,7 +1,6 @@
 import Glibc
 import NexusModel
 import NexusService
-import Synchronization
 
 /// Members by what a Serf agent on this machine knows: each node has its own agent carry a tag with the node's peer
 /// address, and reads the others' tags.
@@ -39,7 +38,7 @@ public final class SerfDiscovery: Discovery, @unchecked Sendable {
   private let configuration: Configuration
   private let resolver: Resolver
   private let log: any Log
-  private let registration = Mutex(Registration.wanted)
+  private let registration = Guarded(Registration.wanted)
   /// Written by `start`, read by the others. Invariant: they are called by one thread at a time.
   private var thread: DiscoveryThread?
 

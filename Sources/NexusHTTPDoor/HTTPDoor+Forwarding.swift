@@ -70,7 +70,7 @@ extension HTTPDoor: OperationRequester {
       Exchange.Forwarding(connection: connection, action: request.action, begunAt: begunAt))
     MHD_suspend_connection(connection)
     let ticket = forwarded.open(exchange)
-    responder.keyspace.statistics.pointee.operationsForwarded &+= 1
+    responder.keyspace.statistics.pointee.operationsForwarded.add()
     request.withOperation { routers[loop.index].route($0, for: self, ticket: ticket) }
     return .YES
   }

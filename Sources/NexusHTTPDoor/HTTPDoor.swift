@@ -121,11 +121,11 @@ public final class HTTPDoor: WatchedDescriptor {
     let statistics = responder.keyspace.statistics
     let bytes = configuration.connectionMemoryBytes + Self.connectionRecordBytes
     if change == .CONNECTION_NOTIFY_STARTED {
-      statistics.pointee.httpConnectionsAccepted &+= 1
-      statistics.pointee.httpConnectionsNow &+= 1
+      statistics.pointee.httpConnectionsAccepted.add()
+      statistics.pointee.httpConnectionsNow.add()
       hold(bytes)
     } else {
-      statistics.pointee.httpConnectionsNow &-= 1
+      statistics.pointee.httpConnectionsNow.subtract()
       hold(-bytes)
     }
   }

@@ -102,7 +102,7 @@ extension Responder {
     }
     defer { reply.deallocate() }
     reply.append(to: &batch.out)
-    keyspace.statistics.pointee.operationsExecuted &+= 1
+    keyspace.statistics.pointee.operationsExecuted.add()
     return .replied(end: batch.out.count)
   }
 

@@ -100,8 +100,8 @@ final class Responder {
   }
 
   func count(_ reply: Reply) {
-    keyspace.statistics.pointee.httpRequests &+= 1
-    keyspace.statistics.pointee.httpReplies[min(5, Int(reply.status / 100))] &+= 1
+    keyspace.statistics.pointee.httpRequests.add()
+    keyspace.statistics.pointee.httpReplies[min(5, Int(reply.status / 100))].add()
   }
 
   /// Bytes of one request's body.
@@ -166,9 +166,9 @@ final class Responder {
 
   func countError(_ action: KeyRequest.Action) {
     switch action {
-    case .read: keyspace.statistics.pointee.getErrors &+= 1
-    case .write: keyspace.statistics.pointee.setErrors &+= 1
-    case .delete: keyspace.statistics.pointee.deleteErrors &+= 1
+    case .read: keyspace.statistics.pointee.getErrors.add()
+    case .write: keyspace.statistics.pointee.setErrors.add()
+    case .delete: keyspace.statistics.pointee.deleteErrors.add()
     }
   }
 }

@@ -93,11 +93,11 @@ public final class Keyspace {
     let result = body(entry)
     store.unlock(key, taken)
     if entry == nil {
-      statistics.pointee.keyspaceMisses &+= 1
-      statistics.pointee.getMisses &+= 1
+      statistics.pointee.keyspaceMisses.add()
+      statistics.pointee.getMisses.add()
     } else {
-      statistics.pointee.keyspaceHits &+= 1
-      statistics.pointee.getHits &+= 1
+      statistics.pointee.keyspaceHits.add()
+      statistics.pointee.getHits.add()
     }
     return result
   }
@@ -125,9 +125,9 @@ public final class Keyspace {
 
   private func counted(_ outcome: WriteOutcome) -> WriteOutcome {
     if outcome == .stored {
-      statistics.pointee.sets &+= 1
+      statistics.pointee.sets.add()
     } else {
-      statistics.pointee.setErrors &+= 1
+      statistics.pointee.setErrors.add()
     }
     return outcome
   }
@@ -143,9 +143,9 @@ public final class Keyspace {
     if let entry { store.remove(key, entry) }
     store.unlock(key, taken)
     if entry == nil {
-      statistics.pointee.deleteMisses &+= 1
+      statistics.pointee.deleteMisses.add()
     } else {
-      statistics.pointee.deleteHits &+= 1
+      statistics.pointee.deleteHits.add()
     }
     return entry != nil
   }

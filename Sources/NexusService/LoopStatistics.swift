@@ -1,66 +1,67 @@
-/// What one event loop has counted. Written by its own thread without locks; read by others for reports, where a
-/// value a moment old is good enough (aligned 64-bit loads and stores do not tear).
-public struct LoopStatistics: Sendable {
-  public var commands: UInt64 = 0
-  public var keyspaceHits: UInt64 = 0
-  public var keyspaceMisses: UInt64 = 0
-  public var connectionsAccepted: UInt64 = 0
-  public var connectionsRefused: UInt64 = 0
-  public var connectionsNow: UInt64 = 0
-  public var bytesIn: UInt64 = 0
-  public var bytesOut: UInt64 = 0
-  public var errorReplies: UInt64 = 0
-  public var protocolErrors: UInt64 = 0
-  public var outputLimitDisconnections: UInt64 = 0
-  public var getHits: UInt64 = 0
-  public var getMisses: UInt64 = 0
-  public var getErrors: UInt64 = 0
-  public var sets: UInt64 = 0
-  public var setErrors: UInt64 = 0
-  public var deleteHits: UInt64 = 0
-  public var deleteMisses: UInt64 = 0
-  public var deleteErrors: UInt64 = 0
+import NexusModel
+
+/// What one event loop has counted. Written by its own thread without locks; read by any for reports.
+public struct LoopStatistics: ~Copyable, Sendable {
+  public let commands = Tally()
+  public let keyspaceHits = Tally()
+  public let keyspaceMisses = Tally()
+  public let connectionsAccepted = Tally()
+  public let connectionsRefused = Tally()
+  public let connectionsNow = Tally()
+  public let bytesIn = Tally()
+  public let bytesOut = Tally()
+  public let errorReplies = Tally()
+  public let protocolErrors = Tally()
+  public let outputLimitDisconnections = Tally()
+  public let getHits = Tally()
+  public let getMisses = Tally()
+  public let getErrors = Tally()
+  public let sets = Tally()
+  public let setErrors = Tally()
+  public let deleteHits = Tally()
+  public let deleteMisses = Tally()
+  public let deleteErrors = Tally()
   /// Operations given away because their slots are not executed here, and those executed for other members.
-  public var operationsForwarded: UInt64 = 0
-  public var operationsExecuted: UInt64 = 0
-  public var httpRequests: UInt64 = 0
+  public let operationsForwarded = Tally()
+  public let operationsExecuted = Tally()
+  public let httpRequests = Tally()
   /// Replies by the hundreds of their status: [2] counts 200 to 299.
-  public var httpReplies: InlineArray<6, UInt64> = .init(repeating: 0)
-  public var httpConnectionsAccepted: UInt64 = 0
-  public var httpConnectionsNow: UInt64 = 0
+  public let httpReplies = InlineArray<6, Tally> { _ in Tally() }
+  public let httpConnectionsAccepted = Tally()
+  public let httpConnectionsNow = Tally()
   /// Time from reading a request to having its reply, by power-of-two microseconds: [0] below 1 us, [i] below 2^i us.
-  public var latencyBuckets: InlineArray<24, UInt64> = .init(repeating: 0)
-  public var latencySumNanoseconds: UInt64 = 0
+  public let latencyBuckets = InlineArray<24, Tally> { _ in Tally() }
+  public let latencySumNanoseconds = Tally()
   /// The same of other members' answers, from giving a request away to having its reply.
-  public var peerLatencyBuckets: InlineArray<24, UInt64> = .init(repeating: 0)
-  public var peerLatencySumNanoseconds: UInt64 = 0
+  public let peerLatencyBuckets = InlineArray<24, Tally> { _ in Tally() }
+  public let peerLatencySumNanoseconds = Tally()
 
   public init() {}
 
   /// Counts requests that each took this long from being read to having their reply.
-  @inlinable @inline(__always) public mutating func noteLatency(nanoseconds: UInt64, requests: UInt64 = 1) {
+  @inlinable @inline(__always) public func noteLatency(nanoseconds: UInt64, requests: UInt64 = 1) {
     let microseconds = nanoseconds / 1000
-    latencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)] &+= requests
-    latencySumNanoseconds &+= nanoseconds &* requests
+    latencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)].add(requests)
+    latencySumNanoseconds.add(nanoseconds &* requests)
   }
 
-  @inlinable @inline(__always) public mutating func notePeerLatency(nanoseconds: UInt64) {
+  @inlinable @inline(__always) public func notePeerLatency(nanoseconds: UInt64) {
     let microseconds = nanoseconds / 1000
-    peerLatencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)] &+= 1
-    peerLatencySumNanoseconds &+= nanoseconds
+    peerLatencyBuckets[min(23, 64 &- microseconds.leadingZeroBitCount)].add()
+    peerLatencySumNanoseconds.add(nanoseconds)
   }
 
   /// All loops together.
   ///
-  /// Invariant: every stored property is `UInt64` counters, so that the sum of two is the sum of their words.
+  /// Invariant: every stored property is of tallies, so that the sum of two is the sum of their words.
   public init(sumOf loops: UnsafeBufferPointer<LoopStatistics>) {
     self.init()
-    withUnsafeMutableBytes(of: &self) { sum in
-      let sum = sum.bindMemory(to: UInt64.self)
-      for loop in loops {
-        withUnsafeBytes(of: loop) { counters in
-          for index in sum.indices { sum[index] &+= counters.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self) }
-        }
+    withUnsafePointer(to: self) { sum in
+      let count = MemoryLayout<LoopStatistics>.size / MemoryLayout<Tally>.stride
+      let sums = UnsafeRawPointer(sum).assumingMemoryBound(to: Tally.self)
+      for loop in loops.indices {
+        let tallies = UnsafeRawPointer(loops.baseAddress! + loop).assumingMemoryBound(to: Tally.self)
+        for index in 0..<count { sums[index].add(tallies[index].value) }
       }
     }
   }

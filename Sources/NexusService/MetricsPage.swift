@@ -3,7 +3,7 @@ import NexusStore
 
 /// The figures of a node in Prometheus's text format, version 0.0.4. Read while the loops run: each figure is right,
 /// but not all of the same instant.
-public struct MetricsPage {
+public struct MetricsPage: ~Copyable {
   let node: Node
   let now: UnixMilliseconds
   private let total: LoopStatistics
@@ -31,48 +31,49 @@ public struct MetricsPage {
     func line(_ operation: String, _ status: String, _ value: UInt64) {
       out.sample(Metric.requestsTotal, "operation=\"\(operation)\",status=\"\(status)\"", "\(value)")
     }
-    line("get", "hit", total.getHits)
-    line("get", "miss", total.getMisses)
-    line("get", "error", total.getErrors)
-    line("set", "ok", total.sets)
-    line("set", "error", total.setErrors)
-    line("delete", "hit", total.deleteHits)
-    line("delete", "miss", total.deleteMisses)
-    line("delete", "error", total.deleteErrors)
+    line("get", "hit", total.getHits.value)
+    line("get", "miss", total.getMisses.value)
+    line("get", "error", total.getErrors.value)
+    line("set", "ok", total.sets.value)
+    line("set", "error", total.setErrors.value)
+    line("delete", "hit", total.deleteHits.value)
+    line("delete", "miss", total.deleteMisses.value)
+    line("delete", "error", total.deleteErrors.value)
 
-    out.histogram(.requestDuration, buckets: total.latencyBuckets, sumNanoseconds: total.latencySumNanoseconds)
-    let lookups = total.keyspaceHits + total.keyspaceMisses
-    out.metric(.hitRatio, lookups == 0 ? 0 : Double(total.keyspaceHits) / Double(lookups))
-    out.metric(.keyspaceHits, total.keyspaceHits)
-    out.metric(.keyspaceMisses, total.keyspaceMisses)
+    out.histogram(.requestDuration, buckets: total.latencyBuckets, sumNanoseconds: total.latencySumNanoseconds.value)
+    let lookups = total.keyspaceHits.value + total.keyspaceMisses.value
+    out.metric(.hitRatio, lookups == 0 ? 0 : Double(total.keyspaceHits.value) / Double(lookups))
+    out.metric(.keyspaceHits, total.keyspaceHits.value)
+    out.metric(.keyspaceMisses, total.keyspaceMisses.value)
 
-    out.metric(.peerRequests, total.operationsForwarded)
-    out.metric(.peerExecuted, total.operationsExecuted)
+    out.metric(.peerRequests, total.operationsForwarded.value)
+    out.metric(.peerExecuted, total.operationsExecuted.value)
     // Nothing is fetched yet that could be asked for twice.
-    out.histogram(.peerDuration, buckets: total.peerLatencyBuckets, sumNanoseconds: total.peerLatencySumNanoseconds)
+    out.histogram(
+      .peerDuration, buckets: total.peerLatencyBuckets, sumNanoseconds: total.peerLatencySumNanoseconds.value)
     out.metric(.singleflight, 0)
   }
 
   private func writeDoors(_ out: inout OutputBuffer) {
-    out.metric(.commands, total.commands)
-    out.metric(.errorReplies, total.errorReplies)
-    out.metric(.protocolErrors, total.protocolErrors)
-    out.metric(.httpRequests, total.httpRequests)
+    out.metric(.commands, total.commands.value)
+    out.metric(.errorReplies, total.errorReplies.value)
+    out.metric(.protocolErrors, total.protocolErrors.value)
+    out.metric(.httpRequests, total.httpRequests.value)
     out.head(of: .httpReplies)
     for hundreds in 2...5 {
-      out.sample(.httpReplies, "status=\"\(hundreds)xx\"", "\(total.httpReplies[hundreds])")
+      out.sample(.httpReplies, "status=\"\(hundreds)xx\"", "\(total.httpReplies[hundreds].value)")
     }
     out.head(of: .connections)
-    out.sample(.connections, "door=\"redis\"", "\(total.connectionsNow)")
-    out.sample(.connections, "door=\"http\"", "\(total.httpConnectionsNow)")
+    out.sample(.connections, "door=\"redis\"", "\(total.connectionsNow.value)")
+    out.sample(.connections, "door=\"http\"", "\(total.httpConnectionsNow.value)")
     out.head(of: .connectionsAccepted)
-    out.sample(.connectionsAccepted, "door=\"redis\"", "\(total.connectionsAccepted)")
-    out.sample(.connectionsAccepted, "door=\"http\"", "\(total.httpConnectionsAccepted)")
-    out.metric(.connectionsRefused, total.connectionsRefused)
-    out.metric(.outputLimitDisconnections, total.outputLimitDisconnections)
+    out.sample(.connectionsAccepted, "door=\"redis\"", "\(total.connectionsAccepted.value)")
+    out.sample(.connectionsAccepted, "door=\"http\"", "\(total.httpConnectionsAccepted.value)")
+    out.metric(.connectionsRefused, total.connectionsRefused.value)
+    out.metric(.outputLimitDisconnections, total.outputLimitDisconnections.value)
     out.head(of: .networkBytes)
-    out.sample(.networkBytes, "direction=\"in\"", "\(total.bytesIn)")
-    out.sample(.networkBytes, "direction=\"out\"", "\(total.bytesOut)")
+    out.sample(.networkBytes, "direction=\"in\"", "\(total.bytesIn.value)")
+    out.sample(.networkBytes, "direction=\"out\"", "\(total.bytesOut.value)")
   }
 
   private func writeMemory(_ out: inout OutputBuffer) {
@@ -169,16 +170,16 @@ extension OutputBuffer {
 
   /// `buckets` as `LoopStatistics.latencyBuckets` has them. Its last one has no upper bound, and so no line but +Inf's.
   fileprivate mutating func histogram(
-    _ metric: Metric, buckets: InlineArray<24, UInt64>, sumNanoseconds: UInt64
+    _ metric: Metric, buckets: borrowing InlineArray<24, Tally>, sumNanoseconds: UInt64
   ) {
     head(of: metric)
     var count: UInt64 = 0
     for index in 0..<23 {
-      count += buckets[index]
+      count += buckets[index].value
       append(metric.name)
       append("_bucket{le=\"\(Self.seconds(microseconds: 1 << UInt64(index)))\"} \(count)\n" as String)
     }
-    count += buckets[23]
+    count += buckets[23].value
     append(metric.name)
     append("_bucket{le=\"+Inf\"} \(count)\n" as String)
     append(metric.name)

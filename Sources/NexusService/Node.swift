@@ -1,6 +1,5 @@
 import NexusModel
 import NexusStore
-import Synchronization
 
 /// One node: the store and everything that its doors share. Created once, before the loops start.
 public final class Node: @unchecked Sendable {
@@ -40,10 +39,13 @@ public final class Node: @unchecked Sendable {
     self.startedAt = startedAt
     self.runID = runID
     statistics = .allocate(capacity: loopCount)
-    statistics.initialize(repeating: LoopStatistics(), count: loopCount)
+    for index in 0..<loopCount { (statistics + index).initialize(to: LoopStatistics()) }
   }
 
-  deinit { statistics.deallocate() }
+  deinit {
+    statistics.deinitialize(count: loopCount)
+    statistics.deallocate()
+  }
 
   public func attach(_ loops: [any EventLoop]) { self.loops = loops }
 

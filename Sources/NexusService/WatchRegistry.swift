@@ -24,7 +24,7 @@ public final class WatchRegistry: @unchecked Sendable {
 
   private let store: Store
   private let databases: Databases
-  private let watchers = Mutex<[Name: [WatchToken]]>([:])
+  private let watchers = Guarded<[Name: [WatchToken]]>([:])
 
   /// Listens to the store's changes; one registry per store.
   public init(_ store: Store, _ databases: Databases) {

@@ -1,4 +1,5 @@
 import Glibc
+import NexusModel
 import NexusService
 import Synchronization
 
@@ -17,7 +18,7 @@ public final class StreamLog: Log, @unchecked Sendable {
   private let descriptor: Int32
   private let minimumRank: Atomic<Int>
   private let writesJSON: Atomic<Bool>
-  private let state = Mutex(State())
+  private let state = Guarded(State())
   /// Posted once for each time that `waiting` stops being empty. Invariant: initialised for the life of the object.
   private let work: UnsafeMutablePointer<sem_t>
 

@@ -124,7 +124,7 @@ extension EpollLoop {
       Glibc.close(descriptor)
       return
     }
-    state.pointee.statistics.pointee.connectionsAccepted &+= 1
+    state.pointee.statistics.pointee.connectionsAccepted.add()
     connection.pointee.descriptor = descriptor
     connection.pointee.door = socket.door
     connection.pointee.lastActive = now
@@ -140,7 +140,7 @@ extension EpollLoop {
     let session = door.open(connection.pointee.id, address(of: descriptor, socket, peer), farewell: &farewell)
     guard let session else { return refuse(connection, farewell) }
     connection.pointee.session = session
-    state.pointee.statistics.pointee.connectionsNow &+= 1
+    state.pointee.statistics.pointee.connectionsNow.add()
     if socket.unixPath == nil { setTCPOptions(descriptor) }
     if door.producesOutput { connection.pointee.flags.insert(.produces) }
     connection.pointee.interest = .read
@@ -171,7 +171,7 @@ extension EpollLoop {
   }
 
   private func refuse(_ connection: ConnectionPointer, _ farewell: OutputBuffer) {
-    state.pointee.statistics.pointee.connectionsRefused &+= 1
+    state.pointee.statistics.pointee.connectionsRefused.add()
     limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
     assigned.wrappingSubtract(1, ordering: .relaxed)
     let descriptor = connection.pointee.descriptor

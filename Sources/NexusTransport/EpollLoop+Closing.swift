@@ -63,7 +63,7 @@ extension EpollLoop {
         door(of: connection).closed(session, connection.pointee.closeReason)
       }
       if !connection.pointee.flags.contains(.outgoing) {
-        state.pointee.statistics.pointee.connectionsNow &-= 1
+        state.pointee.statistics.pointee.connectionsNow.subtract()
         limits.connectionsNow.wrappingSubtract(1, ordering: .relaxed)
         assigned.wrappingSubtract(1, ordering: .relaxed)
       }

@@ -22,7 +22,7 @@ extension EpollLoop {
   }
 
   @inline(__always) func onBytes(_ connection: ConnectionPointer, _ arrived: Int) {
-    state.pointee.statistics.pointee.bytesIn &+= UInt64(arrived)
+    state.pointee.statistics.pointee.bytesIn.add(UInt64(arrived))
     connection.pointee.lastActive = now
   }
 

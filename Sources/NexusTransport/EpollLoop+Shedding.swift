@@ -35,7 +35,7 @@ extension EpollLoop {
       "a client was dropped because all clients' buffers together are over their limit, and it held most",
       ("held_bytes", "\(largestBytes)"), ("limit_bytes", "\(limit)"))
     let holdsOutput = largest.pointee.output.bytes >= largest.pointee.input.count
-    if holdsOutput { state.pointee.statistics.pointee.outputLimitDisconnections &+= 1 }
+    if holdsOutput { state.pointee.statistics.pointee.outputLimitDisconnections.add() }
     doom(largest, holdsOutput ? .outputLimit : .inputLimit)
   }
 }

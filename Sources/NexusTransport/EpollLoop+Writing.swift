@@ -17,7 +17,7 @@ extension EpollLoop {
     if connection.pointee.output.isEmpty && connection.pointee.phase == .open {
       let sent = Glibc.send(connection.pointee.descriptor, output.base, count, Int32(MSG_NOSIGNAL))
       if sent == count {
-        state.pointee.statistics.pointee.bytesOut &+= UInt64(sent)
+        state.pointee.statistics.pointee.bytesOut.add(UInt64(sent))
         output.count = 0
         if output.capacity > Self.largestIdleOutputBytes { output.shrink(to: Self.outputBytes) }
       } else {
@@ -36,7 +36,7 @@ extension EpollLoop {
     guard connection.pointee.phase == .open else { return }
     if sent < 0 && errno != EAGAIN && errno != EINTR { return doom(connection, .byPeer) }
     let sent = max(0, sent)
-    state.pointee.statistics.pointee.bytesOut &+= UInt64(sent)
+    state.pointee.statistics.pointee.bytesOut.add(UInt64(sent))
     let left = output.count - sent
     let waiting = connection.pointee.output.bytes
     // Little waited when the batch began, so one long reply is what is too much: a value may be larger than the limit.
@@ -63,7 +63,7 @@ extension EpollLoop {
   }
 
   private func dropForOutput(_ connection: ConnectionPointer, _ waiting: Int) {
-    state.pointee.statistics.pointee.outputLimitDisconnections &+= 1
+    state.pointee.statistics.pointee.outputLimitDisconnections.add()
     log.warning(
       "a client was dropped because it does not read its replies",
       ("waiting_bytes", "\(waiting)"), ("limit_bytes", "\(limits.outputBytes.load(ordering: .relaxed))"))
@@ -81,7 +81,7 @@ extension EpollLoop {
   private func flush(_ connection: ConnectionPointer) {
     let progress = connection.pointee.output.send(
       to: connection.pointee.descriptor, limit: Self.sendTurnBytes,
-      sentBytes: &state.pointee.statistics.pointee.bytesOut, gauge)
+      sentBytes: state.pointee.statistics.pointee.bytesOut, gauge)
     // Whoever reads is not idle.
     connection.pointee.lastActive = now
     switch progress {

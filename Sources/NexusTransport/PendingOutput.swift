@@ -61,7 +61,7 @@ struct PendingOutput {
   }
 
   /// Sends as much as the socket takes, at most about `limit` bytes; adds what went to `sentBytes`.
-  mutating func send(to descriptor: Int32, limit: Int, sentBytes: inout UInt64, _ gauge: MemoryGauge) -> Progress {
+  mutating func send(to descriptor: Int32, limit: Int, sentBytes: borrowing Tally, _ gauge: MemoryGauge) -> Progress {
     var left = limit
     while bytes > 0 {
       if left <= 0 { return .more }
@@ -70,7 +70,7 @@ struct PendingOutput {
         if errno == EINTR { continue }
         return errno == EAGAIN ? .blocked : .broken
       }
-      sentBytes &+= UInt64(sent)
+      sentBytes.add(UInt64(sent))
       left -= sent
       drop(sent, gauge)
       if sent < offered { return .blocked }

@@ -3,7 +3,6 @@ import NexusModel
 import NexusService
 import NexusTestSupport
 import NexusTransport
-import Synchronization
 import Testing
 
 /// Our message streams and Google's grpcio, both ways.
@@ -116,7 +115,7 @@ private final class EchoRuntime {
 }
 
 private final class Box: Sendable {
-  let answer = Mutex<Result<[UInt8], CallEnd>?>(nil)
+  let answer = Guarded<Result<[UInt8], CallEnd>?>(nil)
 }
 
 extension Result where Failure == CallEnd {
@@ -144,7 +143,7 @@ private final class Echo: MessageStreamHandler {
 
 /// Invariant: the hooks run on the loop's thread; the test reads `outcome` only.
 private final class Sender: MessageStreamHandler, @unchecked Sendable {
-  let outcome = Mutex<(messages: Int, bytes: Int, end: CallEnd?)>((0, 0, nil))
+  let outcome = Guarded<(messages: Int, bytes: Int, end: CallEnd?)>((0, 0, nil))
   private var left: Int
   private let bytes: Int
   private var stream: (any MessageStream)?

@@ -1,11 +1,10 @@
 import NexusModel
 import NexusService
 import NexusTestSupport
-import Synchronization
 
 /// What a node was told by its discovery.
 final class Finds: Sendable {
-  private let events = Mutex<[DiscoveryEvent]>([])
+  private let events = Guarded<[DiscoveryEvent]>([])
 
   var receive: @Sendable (DiscoveryEvent) -> Void { { event in self.events.withLock { $0.append(event) } } }
   var all: [DiscoveryEvent] { events.withLock { $0 } }
@@ -27,7 +26,7 @@ final class Finds: Sendable {
 
 /// Keeps what was logged.
 final class KeptLog: Log {
-  private let lines = Mutex<[String]>([])
+  private let lines = Guarded<[String]>([])
 
   var minimum: LogLevel { .debug }
   var all: [String] { lines.withLock { $0 } }

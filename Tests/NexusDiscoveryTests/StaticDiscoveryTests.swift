@@ -2,15 +2,14 @@ import NexusDiscovery
 import NexusModel
 import NexusService
 import NexusTestSupport
-import Synchronization
 import Testing
 
 /// A list of addresses that an operator wrote.
 @Suite struct StaticDiscoveryTests {
   /// A resolver whose answers a test changes.
   final class Names: Sendable {
-    private let answers = Mutex<[String: Result<[String], ResolverFailure>]>([:])
-    private let asked = Mutex<Int>(0)
+    private let answers = Guarded<[String: Result<[String], ResolverFailure>]>([:])
+    private let asked = Guarded<Int>(0)
 
     var lookups: Int { asked.withLock { $0 } }
     func set(_ name: String, _ addresses: String...) { answers.withLock { $0[name] = .success(addresses) } }

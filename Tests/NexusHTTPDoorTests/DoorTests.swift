@@ -156,8 +156,25 @@ func eventually(_ isSo: () -> Bool) -> Bool {
     server.stop()
     #expect(gauge.bytes == 0)
     #expect(server.door.requestsInFlight == 0)
-    #expect(server.node.statistics[0].httpConnectionsNow == 0)
-    #expect(server.node.statistics[0].httpConnectionsAccepted == 1)
+    #expect(server.node.statistics[0].httpConnectionsNow.value == 0)
+    #expect(server.node.statistics[0].httpConnectionsAccepted.value == 1)
+  }
+
+  @Test func aServerThatIsStoppedIsLetGoWithItsStore() throws {
+    weak var store: Store?
+    weak var door: HTTPDoor?
+    try {
+      let server = try TestServer()
+      defer { server.stop() }
+      (store, door) = (server.node.store, server.door)
+      let client = server.connect()
+      client.send("PUT /api/cache/k\nContent-Type: application/octet-stream", body: [1, 2, 3])
+      #expect(client.reply().status == 200)
+      client.send("PUT /api/cache/unfinished\nContent-Length: 10")
+      client.close()
+    }()
+    #expect(store == nil)
+    #expect(door == nil)
   }
 
   @Test func aClientThatStopsSendingIsHungUpOn() throws {
@@ -246,7 +263,7 @@ func eventually(_ isSo: () -> Bool) -> Bool {
     for _ in 0..<20 { #expect(first.ask("GET /health").status == 200) }
     first.stop()
     second.stop()
-    let accepted = first.node.statistics[0].httpConnectionsAccepted + second.node.statistics[0].httpConnectionsAccepted
+    let accepted = [first, second].map { $0.node.statistics[0].httpConnectionsAccepted.value }.reduce(0, +)
     #expect(accepted == 20)
   }
 

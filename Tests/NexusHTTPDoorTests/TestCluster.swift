@@ -13,10 +13,10 @@ final class TestCluster: @unchecked Sendable {
   let servers: [TestServer]
   private let executors: [HTTPExecutor]
   /// Who executes each slot; -1 for nobody.
-  private let owners = Mutex<[Int]>([])
+  private let owners = Guarded<[Int]>([])
   /// What a failing network makes of the next operations; nil lets them through.
-  let failure = Mutex<OperationFailure?>(nil)
-  private let held = Mutex<(isHolding: Bool, letters: [Letter])>((false, []))
+  let failure = Guarded<OperationFailure?>(nil)
+  private let held = Guarded<(isHolding: Bool, letters: [Letter])>((false, []))
   /// Operations that came to a node which did not execute their slots, and those that waited for a key.
   private let redirections = Atomic<Int>(0)
   private let fetches = Atomic<Int>(0)
@@ -214,8 +214,8 @@ final class TestRouter: OperationRouter {
 /// A cluster of members `node-0`, `node-1`, ... with equal shares.
 final class TestFace: ClusterFace {
   let myself: MemberID
-  private let shown: Mutex<ClusterPicture>
-  let joined = Mutex<[String]>([])
+  private let shown: Guarded<ClusterPicture>
+  let joined = Guarded<[String]>([])
   let hasLeft = Atomic<Bool>(false)
 
   init(_ count: Int, _ index: Int) {
@@ -232,7 +232,7 @@ final class TestFace: ClusterFace {
         slotCount: Slot.count / count)
     }
     picture.places = (0..<Slot.count).map { MemberNumber($0 * count / Slot.count) }
-    shown = Mutex(picture)
+    shown = Guarded(picture)
   }
 
   var picture: ClusterPicture { shown.withLock { $0 } }

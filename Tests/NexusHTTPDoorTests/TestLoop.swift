@@ -24,7 +24,7 @@ final class TestLoop: EventLoop, @unchecked Sendable {
   func pendingInputBytes(_ id: ConnectionID) -> Int { 0 }
   func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void) {}
 
-  private let mailbox = Mutex<[@Sendable () -> Void]>([])
+  private let mailbox = Guarded<[@Sendable () -> Void]>([])
   /// A pipe: whoever posts writes a byte.
   private let bell: (read: Int32, write: Int32) = {
     var ends: [Int32] = [-1, -1]

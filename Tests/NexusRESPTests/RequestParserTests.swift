@@ -6,7 +6,7 @@ import Testing
 
 /// Reads a whole stream, offered in pieces as a connection offers it: what is left over comes again with what
 /// arrives after it.
-private struct Stream {
+private final class Stream {
   enum Event: Equatable {
     case request([String])
     case failed(ProtocolError)
@@ -22,7 +22,12 @@ private struct Stream {
 
   init(_ limits: RequestLimits = RequestLimits()) { self.limits = limits }
 
-  mutating func offer(_ bytes: some Sequence<UInt8>) {
+  deinit {
+    parser.deallocate()
+    arena.deallocate()
+  }
+
+  func offer(_ bytes: some Sequence<UInt8>) {
     kept += bytes
     if case .failed = events.last { return }
     // Bytes of its own, without a byte of room behind them.
@@ -49,14 +54,9 @@ private struct Stream {
   }
 
   static func read(_ text: String, _ limits: RequestLimits = RequestLimits()) -> [Event] {
-    var stream = Stream(limits)
+    let stream = Stream(limits)
     stream.offer(text.utf8)
     return stream.events
-  }
-
-  mutating func finish() {
-    parser.deallocate()
-    arena.deallocate()
   }
 }
 
@@ -77,16 +77,14 @@ struct RequestParserTests {
         .request(["PING", "a b", "A\n"]), .request(["plain"]), .request(["01234567890123456789"]),
       ])
     for cut in 0...bytes.count {
-      var stream = Stream()
+      let stream = Stream()
       stream.offer(bytes[..<cut])
       stream.offer(bytes[cut...])
       #expect(stream.events == whole, "cut at \(cut)")
-      stream.finish()
     }
-    var stream = Stream()
+    let stream = Stream()
     for byte in bytes { stream.offer([byte]) }
     #expect(stream.events == whole)
-    stream.finish()
   }
 
   @Test(
@@ -139,10 +137,9 @@ struct RequestParserTests {
 
   @Test("says how long an unfinished request will be")
   func expectation() {
-    var stream = Stream()
+    let stream = Stream()
     stream.offer("*2\r\n$3\r\nGET\r\n$1000\r\nabc".utf8)
     #expect(stream.expected == 13 + 7 + 1000 + 2)
-    stream.finish()
   }
 
   @Test("reads what trickles in once: 20,000 arguments, a few bytes at a time")
@@ -180,9 +177,9 @@ struct RequestParserTests {
     let alphabet = Array("*$:+-0123456789\r\n\r\n\r\n \"'\\xab\0".utf8)
     for _ in 0..<2000 {
       let bytes = (0..<dice.below(80)).map { _ in dice.chance(5) ? UInt8(dice.below(256)) : dice.pick(alphabet) }
-      var whole = Stream()
+      let whole = Stream()
       whole.offer(bytes)
-      var pieces = Stream()
+      let pieces = Stream()
       var start = 0
       while start < bytes.count {
         let end = min(bytes.count, start + 1 + dice.below(5))
@@ -190,8 +187,6 @@ struct RequestParserTests {
         start = end
       }
       #expect(whole.events == pieces.events, "seed \(seed)")
-      whole.finish()
-      pieces.finish()
     }
   }
 

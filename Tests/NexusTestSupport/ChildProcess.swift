@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+import NexusModel
 
 /// A program started by a test. It is stopped with the test: at the latest when the test process exits.
 public final class ChildProcess: @unchecked Sendable {
@@ -9,7 +9,7 @@ public final class ChildProcess: @unchecked Sendable {
   /// What it wrote to its standard output and error.
   public let outputPath: String
   // Invariant: nil while the child has not been waited for; afterwards its identifier may belong to another process.
-  private let status = Mutex<Int32?>(nil)
+  private let status = Guarded<Int32?>(nil)
 
   public init(_ program: String, _ arguments: [String], environment: [String] = [], output: String) throws {
     outputPath = output
@@ -128,7 +128,7 @@ public final class ChildProcess: @unchecked Sendable {
   // MARK: None outlives the tests
 
   private struct Weak { weak var child: ChildProcess? }
-  private static let running = Mutex<[Weak]>([])
+  private static let running = Guarded<[Weak]>([])
 
   private static func register(_ child: ChildProcess) {
     running.withLock { children in

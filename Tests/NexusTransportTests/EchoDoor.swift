@@ -160,8 +160,12 @@ final class EchoServer {
     try TestClient(port: port, receiveBufferBytes: receiveBufferBytes)
   }
 
-  /// What a loop has counted, read where it is written.
-  func counted(by loop: Int = 0) -> LoopStatistics { onLoop(loop) { $0.state.pointee.statistics.pointee } }
+  /// What a loop has counted by the end of its turn.
+  func counted(
+    by loop: Int = 0, _ read: @escaping @Sendable (borrowing LoopStatistics) -> UInt64
+  ) -> UInt64 {
+    onLoop(loop) { read($0.state.pointee.statistics.pointee) }
+  }
 
   /// Runs on the loop's thread and waits for the answer.
   func onLoop<T: Sendable>(_ index: Int = 0, _ work: @escaping @Sendable (EpollLoop) -> T) -> T {

@@ -1,29 +1,5 @@
 import Glibc
 
-/// A value behind a lock that the thread sanitizer knows: it does not see into `Synchronization.Mutex` where that
-/// waits.
-final class Guarded<Value>: @unchecked Sendable {
-  private var value: Value
-  private let lock: UnsafeMutablePointer<pthread_mutex_t>
-
-  init(_ value: Value) {
-    self.value = value
-    lock = .allocate(capacity: 1)
-    pthread_mutex_init(lock, nil)
-  }
-
-  deinit {
-    pthread_mutex_destroy(lock)
-    lock.deallocate()
-  }
-
-  func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
-    pthread_mutex_lock(lock)
-    defer { pthread_mutex_unlock(lock) }
-    return body(&value)
-  }
-}
-
 /// A thread for a test's closure.
 final class Thread: @unchecked Sendable {
   fileprivate let work: @Sendable () -> Void

@@ -1,7 +1,6 @@
 import Glibc
 import NexusModel
 import NexusService
-import Synchronization
 
 /// Members by what etcd knows: each node keeps a key with its peer address there, under a lease, and watches the keys
 /// of the others. Works on an event loop's thread, over that loop's message streams.
@@ -44,7 +43,7 @@ public final class EtcdDiscovery: Discovery, @unchecked Sendable {
   private let streams: any MessageStreams
   private let resolver: Resolver
   private let log: any Log
-  private let shared = Mutex(Shared())
+  private let shared = Guarded(Shared())
 
   // Invariant: from here on all is touched by the loop's thread only, or before `start` has posted to it.
   private var events: @Sendable (DiscoveryEvent) -> Void = { _ in }

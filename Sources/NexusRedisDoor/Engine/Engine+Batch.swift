@@ -345,12 +345,12 @@ extension Engine {
     let gets = state.hits &+ state.misses
     let plain = gets &+ state.sets
     if plain > 0 {
-      statistics.pointee.commands &+= UInt64(plain)
-      statistics.pointee.keyspaceHits &+= UInt64(state.hits)
-      statistics.pointee.keyspaceMisses &+= UInt64(state.misses)
-      statistics.pointee.getHits &+= UInt64(state.hits)
-      statistics.pointee.getMisses &+= UInt64(state.misses)
-      statistics.pointee.sets &+= UInt64(state.sets)
+      statistics.pointee.commands.add(UInt64(plain))
+      statistics.pointee.keyspaceHits.add(UInt64(state.hits))
+      statistics.pointee.keyspaceMisses.add(UInt64(state.misses))
+      statistics.pointee.getHits.add(UInt64(state.hits))
+      statistics.pointee.getMisses.add(UInt64(state.misses))
+      statistics.pointee.sets.add(UInt64(state.sets))
       // The share of each command in its batch: plain commands are not timed one by one.
       let share = elapsed / UInt64(count)
       if gets > 0 { counters.record(literals.get, nanoseconds: share, calls: UInt64(gets)) }
@@ -364,8 +364,8 @@ extension Engine {
     }
     let microseconds = elapsed / 1000
     let bucket = min(23, 64 &- microseconds.leadingZeroBitCount)
-    statistics.pointee.latencyBuckets[bucket] &+= UInt64(count)
-    statistics.pointee.latencySumNanoseconds &+= elapsed &* UInt64(count)
+    statistics.pointee.latencyBuckets[bucket].add(UInt64(count))
+    statistics.pointee.latencySumNanoseconds.add(elapsed &* UInt64(count))
   }
 
   @inline(never) private func noteSlowPlain(

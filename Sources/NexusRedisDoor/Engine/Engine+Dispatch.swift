@@ -19,7 +19,7 @@ extension Engine {
     _ state: inout ReceiveState, _ session: Session, _ request: UnsafeMutablePointer<Request>
   ) -> Disposition {
     if request.pointee.kind == .invalid {
-      statistics.pointee.protocolErrors &+= 1
+      statistics.pointee.protocolErrors.add()
       noteError("ERR")
       state.out.writeProtocolError(state.failure)
       session.set(.closing, true)
@@ -137,10 +137,10 @@ extension Engine {
 
   /// The handler itself, and whether it failed. `Engine+Transactions` runs queued commands through it too.
   func run(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) {
-    let errorsBefore = statistics.pointee.errorReplies
+    let errorsBefore = statistics.pointee.errorReplies.value
     slot.pointee.command.handler(&call)
-    if !call.isPostponed { statistics.pointee.commands &+= 1 }
-    if statistics.pointee.errorReplies != errorsBefore { counters.noteFailed(call.commandIndex) }
+    if !call.isPostponed { statistics.pointee.commands.add() }
+    if statistics.pointee.errorReplies.value != errorsBefore { counters.noteFailed(call.commandIndex) }
   }
 
   /// Counts the call, and shows it to the slow log and to monitors. `out` is where its reply went.

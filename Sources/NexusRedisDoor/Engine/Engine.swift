@@ -94,7 +94,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   func post(_ work: @escaping @Sendable () -> Void) { loop.post(work) }
 
   func noteError(_ text: String) {
-    statistics.pointee.errorReplies &+= 1
+    statistics.pointee.errorReplies.add()
     door.diagnostics.noteError(text, loop: loop.index)
   }
 

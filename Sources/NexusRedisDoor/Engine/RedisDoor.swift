@@ -24,7 +24,7 @@ public final class RedisDoor: @unchecked Sendable {
   /// Clients in MONITOR mode, over all loops.
   let monitorCount = Atomic<Int>(0)
   private let lastClientID = Atomic<UInt64>(0)
-  private let pause = Mutex(Pause())
+  private let pause = Guarded(Pause())
 
   private struct Pause {
     var until: UnixMilliseconds = 0

@@ -148,7 +148,7 @@ extension Engine {
     let ownership = execute(transaction, arguments, session.extras?.watch, &call, checkingRoutes: true)
     state.out = call.out
     guard ownership == .ran else { return false }
-    statistics.pointee.commands &+= 1
+    statistics.pointee.commands.add()
     discardTransaction(session)
     state.clock = loop.monotonicNanoseconds
     finish(&call, door.commands.slots + command, nanoseconds: state.clock &- started, &state.out)

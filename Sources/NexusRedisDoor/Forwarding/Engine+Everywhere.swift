@@ -93,7 +93,7 @@ extension Engine {
       let operation = Operation(
         flags: flags, database: UInt8(session.database), protocolVersion: UInt8(session.protocolVersion),
         slot: Slot(index: 0), arguments: UnsafeBufferPointer(start: arguments, count: count))
-      statistics.pointee.operationsForwarded &+= 1
+      statistics.pointee.operationsForwarded.add()
       forwarder.router.ask(member, operation, for: self, ticket: forwarder.table.ticket(index))
     }
   }

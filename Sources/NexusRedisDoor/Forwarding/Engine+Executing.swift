@@ -67,7 +67,7 @@ extension Engine: OperationExecutor {
         case .http: refuse("ERR the Redis door does not execute HTTP requests", &batch)
         }
       batch.outcomes[index] = outcome
-      if case .replied = outcome { statistics.pointee.operationsExecuted &+= 1 }
+      if case .replied = outcome { statistics.pointee.operationsExecuted.add() }
     }
     if plain.count > 0 { count(plain, nanoseconds: (loop.monotonicNanoseconds &- started) / UInt64(batch.count)) }
   }
@@ -127,13 +127,13 @@ extension Engine: OperationExecutor {
   /// - Parameter nanoseconds: the share of each operation in its batch.
   private func count(_ plain: PlainCounts, nanoseconds: UInt64) {
     let gets = plain.hits &+ plain.misses
-    statistics.pointee.operationsExecuted &+= UInt64(plain.count)
-    statistics.pointee.commands &+= UInt64(plain.count)
-    statistics.pointee.keyspaceHits &+= UInt64(plain.hits)
-    statistics.pointee.keyspaceMisses &+= UInt64(plain.misses)
-    statistics.pointee.getHits &+= UInt64(plain.hits)
-    statistics.pointee.getMisses &+= UInt64(plain.misses)
-    statistics.pointee.sets &+= UInt64(plain.sets)
+    statistics.pointee.operationsExecuted.add(UInt64(plain.count))
+    statistics.pointee.commands.add(UInt64(plain.count))
+    statistics.pointee.keyspaceHits.add(UInt64(plain.hits))
+    statistics.pointee.keyspaceMisses.add(UInt64(plain.misses))
+    statistics.pointee.getHits.add(UInt64(plain.hits))
+    statistics.pointee.getMisses.add(UInt64(plain.misses))
+    statistics.pointee.sets.add(UInt64(plain.sets))
     if gets > 0 { counters.record(literals.get, nanoseconds: nanoseconds, calls: UInt64(gets)) }
     if plain.sets > 0 { counters.record(literals.set, nanoseconds: nanoseconds, calls: UInt64(plain.sets)) }
   }

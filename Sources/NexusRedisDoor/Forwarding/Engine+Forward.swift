@@ -98,7 +98,7 @@ extension Engine: OperationRequester {
     queue.pointee.underWay &+= 1
     queue.pointee.requestBytes &+= requestBytes
     queue.pointee.note(slot: operation.slot.index)
-    statistics.pointee.operationsForwarded &+= 1
+    statistics.pointee.operationsForwarded.add()
     forwarder.router.route(operation, for: self, ticket: forwarder.table.ticket(index))
   }
 

@@ -1,5 +1,4 @@
 import NexusModel
-import Synchronization
 
 /// The three kinds of subscription.
 enum ChannelKind: Int, CaseIterable, Sendable {
@@ -30,7 +29,7 @@ final class ChannelRegistry: Sendable {
     var counts: [[[UInt8]: [Int]]] = Array(repeating: [:], count: ChannelKind.allCases.count)
   }
 
-  private let state = Mutex(State())
+  private let state = Guarded(State())
   private let loopCount: Int
 
   init(loopCount: Int) { self.loopCount = loopCount }

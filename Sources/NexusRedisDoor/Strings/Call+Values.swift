@@ -53,19 +53,19 @@ extension Call {
 
   @inline(__always)
   func countLookup(found: Bool) {
-    if found { statistics.pointee.keyspaceHits &+= 1 } else { statistics.pointee.keyspaceMisses &+= 1 }
+    if found { statistics.pointee.keyspaceHits.add() } else { statistics.pointee.keyspaceMisses.add() }
   }
 
   /// The same for what reads a whole value.
   @inline(__always)
   func countGet(found: Bool) {
     countLookup(found: found)
-    if found { statistics.pointee.getHits &+= 1 } else { statistics.pointee.getMisses &+= 1 }
+    if found { statistics.pointee.getHits.add() } else { statistics.pointee.getMisses.add() }
   }
 
   @inline(__always)
   func countDelete(found: Bool) {
-    if found { statistics.pointee.deleteHits &+= 1 } else { statistics.pointee.deleteMisses &+= 1 }
+    if found { statistics.pointee.deleteHits.add() } else { statistics.pointee.deleteMisses.add() }
   }
 
   // MARK: Whole values
@@ -82,10 +82,10 @@ extension Call {
   @inline(__always)
   mutating func counted(_ outcome: WriteOutcome, undoing mark: Int? = nil) -> Bool {
     if outcome == .stored {
-      statistics.pointee.sets &+= 1
+      statistics.pointee.sets.add()
       return true
     }
-    statistics.pointee.setErrors &+= 1
+    statistics.pointee.setErrors.add()
     out.count = mark ?? out.count
     return succeeded(outcome)
   }

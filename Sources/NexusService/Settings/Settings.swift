@@ -1,3 +1,4 @@
+import NexusModel
 import NexusStore
 import Synchronization
 
@@ -45,7 +46,7 @@ public final class Settings: @unchecked Sendable {
     var version = 0
   }
 
-  private let state: Mutex<State>
+  private let state: Guarded<State>
 
   public init(machineMemoryBytes: Int = 4 << 30) {
     self.machineMemoryBytes = machineMemoryBytes
@@ -58,7 +59,7 @@ public final class Settings: @unchecked Sendable {
       (numbers + setting.id.rawValue).initialize(to: Atomic(value.number))
       texts.append(value.text)
     }
-    state = Mutex(State(texts: texts, origins: Array(repeating: .standard, count: texts.count)))
+    state = Guarded(State(texts: texts, origins: Array(repeating: .standard, count: texts.count)))
   }
 
   deinit {

@@ -57,11 +57,11 @@ struct ValueStories {
     for line in ["SET a 1", "GET a", "GET b", "MGET a b c", "MSET a 1 b 2", "DEL a b c", "STRLEN c", "SETNX a 1"] {
       _ = console.type(line)
     }
-    let figures = console.node.statistics[0]
-    #expect((figures.getHits, figures.getMisses) == (2, 3))
-    #expect((figures.keyspaceHits, figures.keyspaceMisses) == (2, 4))
-    #expect(figures.sets == 4)
-    #expect((figures.deleteHits, figures.deleteMisses) == (2, 1))
+    let figures = console.node.statistics
+    #expect((figures.pointee.getHits.value, figures.pointee.getMisses.value) == (2, 3))
+    #expect((figures.pointee.keyspaceHits.value, figures.pointee.keyspaceMisses.value) == (2, 4))
+    #expect(figures.pointee.sets.value == 4)
+    #expect((figures.pointee.deleteHits.value, figures.pointee.deleteMisses.value) == (2, 1))
   }
 
   @Test("OBJECT FREQ answers where the policy counts, and says so where it does not")

@@ -106,11 +106,11 @@ struct PipelineTests {
     let node = FakeNode()
     let client = node.connect()
     client.push(request("SET", "k", "v") + request("GET", "k") + request("GET", "none") + request("PING"))
-    let statistics = node.node.statistics[0]
-    #expect(statistics.commands == 4)
-    #expect(statistics.keyspaceHits == 1)
-    #expect(statistics.keyspaceMisses == 1)
-    #expect(statistics.sets == 1)
+    let statistics = node.node.statistics
+    #expect(statistics.pointee.commands.value == 4)
+    #expect(statistics.pointee.keyspaceHits.value == 1)
+    #expect(statistics.pointee.keyspaceMisses.value == 1)
+    #expect(statistics.pointee.sets.value == 1)
     let table = node.door.commands
     let get = "get".utf8.withContiguousStorageIfAvailable { table.index(of: UnsafeRawBufferPointer($0)) }!!
     #expect(node.door.diagnostics.totals(ofCommand: get).calls == 2)

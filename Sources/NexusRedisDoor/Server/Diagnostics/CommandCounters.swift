@@ -1,16 +1,26 @@
+import NexusModel
+import Synchronization
+
 /// How often each command ran on one loop and how long it took, by the command's index in the table.
 ///
 /// Invariant: written by its own loop's thread only; reports of other loops read values that may be a moment old.
 public struct CommandCounters: @unchecked Sendable {
-  struct Row {
-    var calls: UInt64 = 0
-    var nanoseconds: UInt64 = 0
+  struct Row: ~Copyable {
+    let calls = Tally()
+    let nanoseconds = Tally()
     /// Refused before they ran: arity, rights, memory.
-    var rejected: UInt64 = 0
+    let rejected = Tally()
     /// Ran and answered with an error.
-    var failed: UInt64 = 0
-    /// Made with the first call, so that unused commands cost nothing.
-    var histogram: LatencyHistogram?
+    let failed = Tally()
+    /// Made with the first call, so that unused commands cost nothing. Published with release: who finds it, finds its
+    /// zeros.
+    private let published = Atomic<UnsafeMutablePointer<Tally>?>(nil)
+
+    /// For its own loop.
+    @inline(__always) var histogram: LatencyHistogram? { published.load(ordering: .relaxed).map(LatencyHistogram.init) }
+    /// For every other thread.
+    var histogramOfOthers: LatencyHistogram? { published.load(ordering: .acquiring).map(LatencyHistogram.init) }
+    func publish(_ histogram: LatencyHistogram) { published.store(histogram.counts, ordering: .releasing) }
   }
 
   let rows: UnsafeMutablePointer<Row>
@@ -19,19 +29,20 @@ public struct CommandCounters: @unchecked Sendable {
   init(commandCount: Int) {
     count = commandCount
     rows = .allocate(capacity: max(1, commandCount))
-    rows.initialize(repeating: Row(), count: max(1, commandCount))
+    for index in 0..<max(1, commandCount) { (rows + index).initialize(to: Row()) }
   }
 
   func deallocate() {
     for index in 0..<count { rows[index].histogram?.deallocate() }
+    rows.deinitialize(count: max(1, count))
     rows.deallocate()
   }
 
   /// A command ran to its end.
   @inline(__always) public func record(_ command: Int, nanoseconds: UInt64) {
     let row = rows + command
-    row.pointee.calls &+= 1
-    row.pointee.nanoseconds &+= nanoseconds
+    row.pointee.calls.add()
+    row.pointee.nanoseconds.add(nanoseconds)
     if let histogram = row.pointee.histogram {
       histogram.record(nanoseconds: nanoseconds)
     } else {
@@ -42,8 +53,8 @@ public struct CommandCounters: @unchecked Sendable {
   /// So many calls ran, each of them this long.
   @inline(__always) public func record(_ command: Int, nanoseconds: UInt64, calls: UInt64) {
     let row = rows + command
-    row.pointee.calls &+= calls &- 1
-    row.pointee.nanoseconds &+= nanoseconds &* (calls &- 1)
+    row.pointee.calls.add(calls &- 1)
+    row.pointee.nanoseconds.add(nanoseconds &* (calls &- 1))
     row.pointee.histogram?.record(nanoseconds: nanoseconds, calls: calls &- 1)
     record(command, nanoseconds: nanoseconds)
   }
@@ -51,13 +62,13 @@ public struct CommandCounters: @unchecked Sendable {
   @inline(never) private func start(_ row: UnsafeMutablePointer<Row>, _ nanoseconds: UInt64) {
     let histogram = LatencyHistogram()
     histogram.record(nanoseconds: nanoseconds)
-    row.pointee.histogram = histogram
+    row.pointee.publish(histogram)
   }
 
   /// A command that ran replied an error.
-  public func noteFailed(_ command: Int) { rows[command].failed &+= 1 }
+  public func noteFailed(_ command: Int) { rows[command].failed.add() }
   /// A command was refused before it ran.
-  public func noteRejected(_ command: Int) { rows[command].rejected &+= 1 }
+  public func noteRejected(_ command: Int) { rows[command].rejected.add() }
 }
 
 /// One command over all loops.
@@ -71,12 +82,12 @@ struct CommandTotals {
   var microseconds: UInt64 { nanoseconds / 1000 }
   var microsecondsPerCall: Double { calls == 0 ? 0 : Double(nanoseconds) / 1000 / Double(calls) }
 
-  mutating func add(_ row: CommandCounters.Row) {
-    calls += row.calls
-    nanoseconds += row.nanoseconds
-    rejected += row.rejected
-    failed += row.failed
-    if let histogram = row.histogram { latency.add(histogram) }
+  mutating func add(_ row: borrowing CommandCounters.Row) {
+    calls += row.calls.value
+    nanoseconds += row.nanoseconds.value
+    rejected += row.rejected.value
+    failed += row.failed.value
+    if let histogram = row.histogramOfOthers { latency.add(histogram) }
   }
 
   mutating func subtract(_ other: CommandTotals) {

@@ -1,6 +1,5 @@
 import NexusModel
 import NexusService
-import Synchronization
 
 /// What a node remembers of the commands it ran, over all loops: counters, latencies, errors, slow commands, rates.
 ///
@@ -14,11 +13,11 @@ public final class Diagnostics: @unchecked Sendable {
   /// Invariant: one per loop, each written by its loop only, alive as long as this object.
   private let counters: [CommandCounters]
   private let errors: [ErrorCounts]
-  private let baseline = Mutex(Baseline())
+  private let baseline = Guarded(Baseline())
 
   /// Only its own loop adds; the lock is for reports, and else never contended.
   private final class ErrorCounts: Sendable {
-    let byCode = Mutex<[String: UInt64]>([:])
+    let byCode = Guarded<[String: UInt64]>([:])
   }
 
   /// The counters at the last CONFIG RESETSTAT: reports subtract them, so that no thread writes another's counters.

@@ -1,21 +1,28 @@
+import NexusModel
+
 /// Durations counted in buckets that grow with the value: eight to each power of two, so that a percentile is off by
 /// at most an eighth. From 32 ns to above ten minutes.
 ///
-/// Invariant: points to `bucketCount` counters; only its loop's thread writes them. Others read them for reports.
-struct LatencyHistogram {
+/// Invariant: points to `bucketCount` tallies that its loop's thread writes.
+struct LatencyHistogram: @unchecked Sendable {
   static let bucketCount = 280
   private static let unitShift: UInt64 = 5
 
-  let counts: UnsafeMutablePointer<UInt64>
+  let counts: UnsafeMutablePointer<Tally>
 
   init() {
     counts = .allocate(capacity: Self.bucketCount)
-    counts.initialize(repeating: 0, count: Self.bucketCount)
+    for bucket in 0..<Self.bucketCount { (counts + bucket).initialize(to: Tally()) }
   }
 
-  func deallocate() { counts.deallocate() }
+  init(_ counts: UnsafeMutablePointer<Tally>) { self.counts = counts }
 
-  func record(nanoseconds: UInt64, calls: UInt64 = 1) { counts[Self.bucket(of: nanoseconds)] &+= calls }
+  func deallocate() {
+    counts.deinitialize(count: Self.bucketCount)
+    counts.deallocate()
+  }
+
+  func record(nanoseconds: UInt64, calls: UInt64 = 1) { counts[Self.bucket(of: nanoseconds)].add(calls) }
 
   static func bucket(of nanoseconds: UInt64) -> Int {
     let units = nanoseconds &>> unitShift
@@ -41,8 +48,9 @@ struct LatencySummary {
 
   mutating func add(_ histogram: LatencyHistogram) {
     for index in counts.indices {
-      counts[index] += histogram.counts[index]
-      total += histogram.counts[index]
+      let count = histogram.counts[index].value
+      counts[index] += count
+      total += count
     }
   }
 

@@ -1,4 +1,4 @@
-import Synchronization
+import NexusModel
 
 /// Events that took longer than `latency-threshold`: for each kind the last 160, and the longest ever.
 public final class LatencyHistory: Sendable {
@@ -16,7 +16,7 @@ public final class LatencyHistory: Sendable {
   }
 
   static let capacity = 160
-  private let events = Mutex<[String: Event]>([:])
+  private let events = Guarded<[String: Event]>([:])
 
   /// Two samples of one second are one, the longer.
   func add(_ name: String, milliseconds: Int, unixSeconds: Int) {

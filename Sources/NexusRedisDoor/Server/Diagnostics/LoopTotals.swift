@@ -20,20 +20,20 @@ struct LoopTotals: Sendable {
 
   init(_ node: Node) {
     for index in 0..<node.loopCount {
-      let loop = node.statistics[index]
-      commands &+= loop.commands
-      keyspaceHits &+= loop.keyspaceHits
-      keyspaceMisses &+= loop.keyspaceMisses
-      connectionsAccepted &+= loop.connectionsAccepted
-      connectionsRefused &+= loop.connectionsRefused
-      bytesIn &+= loop.bytesIn
-      bytesOut &+= loop.bytesOut
-      errorReplies &+= loop.errorReplies
-      protocolErrors &+= loop.protocolErrors
-      outputLimitDisconnections &+= loop.outputLimitDisconnections
-      httpRequests &+= loop.httpRequests
-      connectionsNow &+= loop.connectionsNow
-      httpConnectionsNow &+= loop.httpConnectionsNow
+      let loop = node.statistics + index
+      commands &+= loop.pointee.commands.value
+      keyspaceHits &+= loop.pointee.keyspaceHits.value
+      keyspaceMisses &+= loop.pointee.keyspaceMisses.value
+      connectionsAccepted &+= loop.pointee.connectionsAccepted.value
+      connectionsRefused &+= loop.pointee.connectionsRefused.value
+      bytesIn &+= loop.pointee.bytesIn.value
+      bytesOut &+= loop.pointee.bytesOut.value
+      errorReplies &+= loop.pointee.errorReplies.value
+      protocolErrors &+= loop.pointee.protocolErrors.value
+      outputLimitDisconnections &+= loop.pointee.outputLimitDisconnections.value
+      httpRequests &+= loop.pointee.httpRequests.value
+      connectionsNow &+= loop.pointee.connectionsNow.value
+      httpConnectionsNow &+= loop.pointee.httpConnectionsNow.value
     }
   }
 

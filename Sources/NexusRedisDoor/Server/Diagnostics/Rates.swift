@@ -16,11 +16,11 @@ final class Rates: Sendable {
   }
 
   private let latest: Atomic<Int64>
-  private let samples: Mutex<[Sample]>
+  private let samples: Guarded<[Sample]>
 
   init(startedAt: UnixMilliseconds) {
     latest = Atomic(startedAt)
-    samples = Mutex([Sample(at: startedAt)])
+    samples = Guarded([Sample(at: startedAt)])
   }
 
   /// Takes a sample if the last one is old enough. Costs one load where it is not.

@@ -1,4 +1,4 @@
-import Synchronization
+import NexusModel
 
 /// The commands that took longest lately, newest first. Any thread; entered only by commands above the threshold.
 public final class Slowlog: Sendable {
@@ -19,7 +19,7 @@ public final class Slowlog: Sendable {
     var entries: [Entry] = []
     var nextID = 0
   }
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   /// Keeps at most `capacity` entries. `arguments` are shortened: see `shorten`.
   func add(
