@@ -22,7 +22,14 @@ struct DifferentialTests {
       return chapter.steps[..<index].contains { step in
         step.name == "bitfield" && step.words.contains { String(decoding: $0, as: UTF8.self).lowercased() == "fail" }
       }
-    }
+    },
+    KnownDifference("CONFIG GET with a pattern lists the settings that there are: ours are not all of Redis's") {
+      chapter, index, expected, actual in
+      let words = chapter.steps[index].words.map { String(decoding: $0, as: UTF8.self).lowercased() }
+      let asksForMany =
+        words.count > 2 && words[0] == "config" && words[1] == "get" && words[2...].joined().contains("*")
+      return asksForMany && expected.elements != nil && actual.elements != nil
+    },
   ]
 
   /// `NEXUS_COMMANDS` commands (100,000) from `NEXUS_SEED`, of `NEXUS_FAMILY` alone where that is set.
