@@ -39,7 +39,11 @@ let package = Package(
       name: "NexusRedisDoor",
       dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CAllocator", "CLongDouble"]),
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
-    .target(name: "NexusCluster", dependencies: ["NexusModel", "NexusStore", "NexusService", "CGnuTLS"]),
+    .target(
+      name: "NexusCluster",
+      dependencies: [
+        "NexusModel", "NexusStore", "NexusRing", "NexusGossip", "NexusWire", "NexusService", "CGnuTLS",
+      ]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
     .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService", "NexusWire"]),
 
@@ -48,7 +52,8 @@ let package = Package(
       name: "NexusCache",
       dependencies: [
         "NexusModel", "NexusStore", "NexusRESP", "NexusService",
-        "NexusTransport", "NexusRedisDoor", "NexusHTTPDoor", "NexusTelemetry",
+        "NexusTransport", "NexusRedisDoor", "NexusHTTPDoor", "NexusTelemetry", "NexusRing", "NexusCluster",
+        "NexusDiscovery",
       ]),
     .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
     // The real cores in a fake world: for tests.
@@ -76,7 +81,7 @@ let package = Package(
     .testTarget(
       name: "NexusCacheTests",
       dependencies: ["NexusCache", "NexusService", "NexusTestSupport", "nexuscache"]),
-    .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel"]),
+    .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel", "NexusService", "NexusWire"]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(

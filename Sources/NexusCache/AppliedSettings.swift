@@ -7,6 +7,9 @@ import NexusTransport
 enum Listeners {
   static let redis = "redis"
   static let maintenance = "maintenance"
+  static let peers = "peers"
+  /// Redis, with MOVED instead of forwarding.
+  static let cluster = "cluster"
 }
 
 extension RuntimeConfiguration {
@@ -20,6 +23,17 @@ extension RuntimeConfiguration {
       // Listens on nothing: a door of every loop that has its turn for the store's background work.
       Listener(name: Listeners.maintenance, port: nil),
     ])
+    if settings.isClustered {
+      listeners.append(
+        Listener(name: Listeners.peers, addresses: addresses.map(\.text), port: UInt16(settings.peerPort)))
+      if settings.clusterPort != 0 {
+        listeners.append(
+          Listener(
+            name: Listeners.cluster, addresses: addresses.map(\.text), port: UInt16(settings.clusterPort),
+            backlog: Int32(settings.tcpBacklog)))
+      }
+      hasControlLoop = true
+    }
     threads = settings.threads
     limits = Limits(settings)
   }

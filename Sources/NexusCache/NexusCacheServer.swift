@@ -15,7 +15,7 @@ import NexusTransport
 public final class NexusCacheServer {
   /// A door that is open.
   public struct Door: Sendable, Equatable {
-    public enum Kind: String, Sendable { case redis, http, unix }
+    public enum Kind: String, Sendable { case redis, http, unix, peers, cluster }
     public let kind: Kind
     /// `127.0.0.1:6379`, `[::1]:6379` or a path.
     public let address: String
@@ -31,6 +31,7 @@ public final class NexusCacheServer {
 
   private let runtime: Runtime
   private var httpDoors: [HTTPDoors] = []
+  private var membership: Membership?
   private var isRunning = false
 
   /// Builds the node; nothing listens yet.
@@ -79,16 +80,26 @@ public final class NexusCacheServer {
         if let opened = try HTTPDoors(node: node, runtime: runtime, address: address) { httpDoors.append(opened) }
       }
     }
+    if settings.isClustered { membership = try Membership(node: node, runtime: runtime, settings: settings) }
     let redis = RedisDoor(node: node)
     do throws(TransportError) {
-      try runtime.start(statistics: node.statistics) { [node] listener, loop -> any StreamDoor in
-        if listener == Listeners.redis { return redis.makeEngine(loop) }
-        return Maintenance(node.store, loop)
+      try runtime.start(statistics: node.statistics) { [node, membership] listener, loop -> any StreamDoor in
+        switch listener {
+        case Listeners.redis:
+          let engine = redis.makeEngine(loop)
+          for kind in [Operation.Kind.command, .transaction, .watch, .unwatch] {
+            membership?.cluster.setExecutor(engine, for: kind, loop: loop.index)
+          }
+          return engine
+        case Listeners.peers: return membership!.doors[loop.index]
+        default: return Maintenance(node.store, loop)
+        }
       }
     } catch { throw StartFailure(error.description) }
+    membership?.begin()
     isRunning = true
     doors = runtime.endpoints.map {
-      Door(kind: $0.port == nil ? .unix : .redis, address: $0.address, port: Int($0.port ?? 0))
+      Door(kind: Door.Kind(listener: $0.listener, isUnix: $0.port == nil), address: $0.address, port: Int($0.port ?? 0))
     }
     doors += httpDoors.map {
       Door(kind: .http, address: $0.address.withPort(settings.httpPort), port: settings.httpPort)
@@ -104,6 +115,7 @@ public final class NexusCacheServer {
   public func stop() {
     guard isRunning else { return }
     isRunning = false
+    membership?.leave(limitMilliseconds: 1500)
     for door in httpDoors { door.drain(milliseconds: 1500) }
     runtime.stop(graceMilliseconds: 3000)
     for door in httpDoors { door.stop() }
@@ -131,6 +143,16 @@ public final class NexusCacheServer {
   /// 40 hexadecimal digits.
   private static func runID(_ random: inout SystemRandomNumberGenerator) -> String {
     String((0..<40).map { _ in "0123456789abcdef".randomElement(using: &random)! })
+  }
+}
+
+extension NexusCacheServer.Door.Kind {
+  fileprivate init(listener: String, isUnix: Bool) {
+    switch listener {
+    case Listeners.peers: self = .peers
+    case Listeners.cluster: self = .cluster
+    default: self = isUnix ? .unix : .redis
+    }
   }
 }
 

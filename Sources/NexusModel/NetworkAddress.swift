@@ -9,16 +9,19 @@ public struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     self.port = port
   }
 
-  /// Reads `host:port` or `[ipv6]:port`; nil for anything else.
+  /// Reads `host:port` or `[ipv6]:port`. Nil if there is no host, no colon, or no port of 1...65535.
   public init?(_ text: String) {
-    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+    guard let colon = text.lastIndex(of: ":") else { return nil }
+    let digits = text[text.index(after: colon)...]
+    guard let port = UInt16(digits), port > 0, digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
     var host = text[..<colon]
-    if host.first == "[" && host.last == "]" {
+    if host.hasPrefix("[") {
+      guard host.hasSuffix("]") else { return nil }
       host = host.dropFirst().dropLast()
     } else if host.contains(":") {
       return nil
     }
-    guard !host.isEmpty else { return nil }
+    guard !host.isEmpty, !host.contains(where: { $0.isWhitespace || $0 == "/" }) else { return nil }
     self.init(host: String(host), port: port)
   }
 

@@ -44,6 +44,8 @@ enum Banner {
       case .redis: text += "  Redis  \(door.address)\n"
       case .http: text += "  HTTP   http://\(door.address)\n"
       case .unix: text += "  Redis  \(door.address) (Unix socket)\n"
+      case .cluster: text += "  Redis  \(door.address) (for cluster clients)\n"
+      case .peers: text += "  Peers  \(door.address)\n"
       }
     }
     let examples = self.examples(server)

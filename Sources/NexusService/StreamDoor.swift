@@ -139,11 +139,14 @@ public protocol EventLoop: AnyObject, Sendable {
   func pendingOutputBytes(_ id: ConnectionID) -> Int
   func pendingInputBytes(_ id: ConnectionID) -> Int
   func after(milliseconds: Int, _ work: @escaping @Sendable () -> Void)
+  /// Calls the task at the end of every turn from now on, for as long as the loop runs.
+  func atTurnEnd(_ task: any TurnTask)
   /// From any thread: runs the work on the loop's thread, in order. This is the loop's mailbox.
   func post(_ work: @escaping @Sendable () -> Void)
 }
 
 extension EventLoop {
+  public func atTurnEnd(_ task: any TurnTask) {}
   public func exemptFromIdleTimeout(_ id: ConnectionID, _ isExempt: Bool) {}
   public func owesReplies(_ id: ConnectionID, _ owes: Bool) {}
 }
@@ -156,6 +159,12 @@ extension EventLoop {
   ) -> ConnectionID {
     preconditionFailure("this event loop makes no outgoing connections")
   }
+}
+
+/// Work that belongs to the end of every turn of a loop: after all events, before what is to be sent leaves.
+public protocol TurnTask: AnyObject {
+  /// True: there is more to do soon, even if nothing happens.
+  func turnEnding() -> Bool
 }
 
 /// A descriptor that a door drives itself (libmicrohttpd's epoll set), watched by a loop.

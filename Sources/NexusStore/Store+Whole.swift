@@ -166,6 +166,13 @@ extension Store {
     while from <= UInt64(UInt32.max) { from = visitBucket(slot, from, namespace, now, visit) }
   }
 
+  /// Runs `body` under the lock of the slot's stripe.
+  public func withSlot<Result>(_ slot: UInt16, as worker: Worker, _ body: () -> Result) -> Result {
+    let taken = lock(stripe: Self.stripe(of: slot), as: worker)
+    defer { if taken { atomicUnlock(lockWord(Self.stripe(of: slot))) } }
+    return body()
+  }
+
   /// Any live entry, chosen by `random`; false if the namespace is empty. Visited under its stripe's lock.
   public func randomEntry(
     _ namespace: NamespaceNumber, random: UInt64, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void

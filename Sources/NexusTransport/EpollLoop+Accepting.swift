@@ -39,6 +39,7 @@ extension EpollLoop {
     state.pointee.doorCount = 0
     watched = []
     dials = []
+    turnTasks = []
     timers = TimerHeap()
   }
 

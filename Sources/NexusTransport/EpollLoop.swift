@@ -39,6 +39,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   /// Connections whose doors are to produce output at the end of the turn.
   var producing: [ConnectionPointer] = []
   var producingNow: [ConnectionPointer] = []
+  var turnTasks: [any TurnTask] = []
   /// Outgoing connections that are not established yet.
   var dials: [Dial] = []
   /// Connections to close at the end of the turn.
@@ -115,6 +116,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     timers.add(deadline: monotonicNanoseconds &+ UInt64(max(0, milliseconds)) &* 1_000_000, work)
   }
 
+  public func atTurnEnd(_ task: any TurnTask) { turnTasks.append(task) }
+
   // MARK: The turn
 
   /// Runs until stopped; called on the loop's thread.
@@ -137,6 +140,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   /// Sends what was pushed, closes what is to be closed, and lets records be used again.
   private func endTurn() {
     moreSoon = false
+    for task in turnTasks where task.turnEnding() { moreSoon = true }
     for index in 0..<state.pointee.doorCount {
       if state.pointee.doors[index]._withUnsafeGuaranteedRef({ $0.turnEnded(now: state.pointee.now) }) {
         moreSoon = true

@@ -17,6 +17,9 @@ public final class Runtime: @unchecked Sendable {
   }
 
   public let loops: [EpollLoop]
+  /// A loop beside the others that takes no clients: for work that must go on however busy they are. Its index follows
+  /// theirs.
+  public let control: EpollLoop?
   /// Set by `start`.
   public private(set) var endpoints: [Endpoint] = []
   private let configuration: RuntimeConfiguration
@@ -41,6 +44,10 @@ public final class Runtime: @unchecked Sendable {
     }
     for loop in loops { loop.siblings = loops }
     self.loops = loops
+    control =
+      configuration.hasControlLoop
+      ? try EpollLoop(
+        index: count, readBufferBytes: configuration.readBufferBytes, limits: liveLimits, gauge: gauge, log: log) : nil
   }
 
   deinit {
@@ -84,7 +91,7 @@ public final class Runtime: @unchecked Sendable {
     }
     isRunning = true
     do throws(TransportError) {
-      for loop in loops { try loop.startThread() }
+      for loop in allLoops { try loop.startThread() }
     } catch {
       stop(graceMilliseconds: 0)
       throw error
@@ -149,7 +156,14 @@ public final class Runtime: @unchecked Sendable {
       loop.post { [unowned loop] in loop.beginStop(graceMilliseconds: graceMilliseconds) }
     }
     for loop in loops { loop.joinThread() }
+    // Last: what clients still wait for may need it.
+    if let control {
+      control.post { [unowned control] in control.beginStop(graceMilliseconds: 100) }
+      control.joinThread()
+    }
     closeListening()
-    for loop in loops { loop.letGoOfDoors() }
+    for loop in allLoops { loop.letGoOfDoors() }
   }
+
+  private var allLoops: [EpollLoop] { control.map { loops + [$0] } ?? loops }
 }

@@ -29,6 +29,8 @@ public struct RuntimeConfiguration: Sendable {
 
   /// Event loops, each with a thread of its own. 0: one per core this process may use.
   public var threads = 0
+  /// One more loop, without listeners (`Runtime.control`).
+  public var hasControlLoop = false
   public var listeners: [Listener]
   /// What one read may bring, and so about how much is executed for one client before the others have their turn.
   public var readBufferBytes = 64 * 1024

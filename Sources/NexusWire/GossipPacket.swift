@@ -25,38 +25,81 @@ public struct GossipPacket: Hashable, Sendable, WireMessage {
     public var id: MemberID
     public var host: String
     public var port: UInt16
+    /// Milliseconds since 1970 when its process started; 0: not said.
+    public var startedAt: UInt64
 
-    public init(id: MemberID, host: String, port: UInt16) {
+    public init(id: MemberID, host: String, port: UInt16, startedAt: UInt64 = 0) {
       self.id = id
       self.host = host
       self.port = port
+      self.startedAt = startedAt
     }
 
     private enum Field {
       static let id = WireField(1, "GossipPeer.id")
       static let host = WireField(2, "GossipPeer.host")
       static let port = WireField(3, "GossipPeer.port")
+      static let startedAt = WireField(4, "GossipPeer.started_at")
     }
 
     public func encode<Sink: WireSink>(to sink: inout Sink) {
       sink.put(Field.id, id.text)
       sink.put(Field.host, host)
       sink.put(Field.port, UInt64(port))
+      sink.put(Field.startedAt, startedAt)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
       var id: MemberID?
       var (host, port) = ("", UInt16(0))
+      var startedAt: UInt64 = 0
       while let tag = try reader.tag("GossipPeer") {
         switch tag.number {
         case 1: id = try reader.memberID(tag, Field.id)
         case 2: host = try reader.text(tag, Field.host)
         case 3: port = try reader.port(tag, Field.port)
+        case 4: startedAt = try reader.uint64(tag, Field.startedAt)
         default: try reader.skip(tag, "GossipPeer")
         }
       }
       guard let id else { throw WireError(.missing, Field.id.name) }
-      self.init(id: id, host: host, port: port)
+      self.init(id: id, host: host, port: port, startedAt: startedAt)
+    }
+  }
+
+  /// One line of news.
+  public struct Update: Hashable, Sendable, WireMessage {
+    public var record: MemberRecord
+    /// With a suspicion: who found the member silent by a probe of its own (Lifeguard, section IV-B).
+    public var accuser: MemberID?
+
+    public init(record: MemberRecord, accuser: MemberID? = nil) {
+      self.record = record
+      self.accuser = accuser
+    }
+
+    private enum Field {
+      static let record = WireField(1, "GossipUpdate.record")
+      static let accuser = WireField(2, "GossipUpdate.accuser")
+    }
+
+    public func encode<Sink: WireSink>(to sink: inout Sink) {
+      sink.element(Field.record, record)
+      if let accuser { sink.put(Field.accuser, accuser.text) }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+      var record: MemberRecord?
+      var accuser: MemberID?
+      while let tag = try reader.tag("GossipUpdate") {
+        switch tag.number {
+        case 1: record = try reader.message(tag, Field.record)
+        case 2: accuser = try reader.memberID(tag, Field.accuser)
+        default: try reader.skip(tag, "GossipUpdate")
+        }
+      }
+      guard let record else { throw WireError(.missing, Field.record.name) }
+      self.init(record: record, accuser: accuser)
     }
   }
 
@@ -69,11 +112,11 @@ public struct GossipPacket: Hashable, Sendable, WireMessage {
   public var target: Peer?
   /// Of the sender's merged membership.
   public var digest: UInt64
-  public var updates: [MemberRecord]
+  public var updates: [Update]
 
   public init(
     clusterName: String, kind: Kind, sequence: UInt64, source: Peer, target: Peer? = nil, digest: UInt64 = 0,
-    updates: [MemberRecord] = []
+    updates: [Update] = []
   ) {
     self.clusterName = clusterName
     self.kind = kind
@@ -105,9 +148,9 @@ public struct GossipPacket: Hashable, Sendable, WireMessage {
   }
 
   /// Bytes by which one more update makes a packet longer: to fill a datagram and no more.
-  public static func encodedCount(ofUpdate record: MemberRecord) -> Int {
+  public static func encodedCount(of update: Update) -> Int {
     var counter = WireCounter()
-    counter.element(Field.updates, record)
+    counter.element(Field.updates, update)
     return counter.count
   }
 
@@ -117,7 +160,7 @@ public struct GossipPacket: Hashable, Sendable, WireMessage {
     var (sequence, digest): (UInt64, UInt64) = (0, 0)
     var source: Peer?
     var target: Peer?
-    var updates: [MemberRecord] = []
+    var updates: [Update] = []
     while let tag = try reader.tag("GossipPacket") {
       switch tag.number {
       case 1: clusterName = try reader.text(tag, Field.clusterName)

@@ -12,9 +12,12 @@ public struct Hello: Hashable, Sendable, PeerMessage {
   /// 32 random bytes: the other end's proof covers them.
   public var nonce: [UInt8]
 
+  /// What all members must have alike for their placements to agree, in words.
+  public var placementSettings: String
+
   public init(
     clusterName: String, memberID: String, protocolVersions: ClosedRange<UInt32>, productVersion: String, loop: UInt32,
-    nonce: [UInt8]
+    nonce: [UInt8], placementSettings: String = ""
   ) {
     self.clusterName = clusterName
     self.memberID = memberID
@@ -22,6 +25,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
     self.productVersion = productVersion
     self.loop = loop
     self.nonce = nonce
+    self.placementSettings = placementSettings
   }
 
   private enum Field {
@@ -32,6 +36,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
     static let productVersion = WireField(5, "Hello.product_version")
     static let loop = WireField(6, "Hello.loop")
     static let nonce = WireField(7, "Hello.nonce")
+    static let placementSettings = WireField(8, "Hello.placement_settings")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
@@ -42,6 +47,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
     sink.put(Field.productVersion, productVersion)
     sink.put(Field.loop, loop)
     sink.put(Field.nonce, nonce)
+    sink.put(Field.placementSettings, placementSettings)
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
@@ -56,6 +62,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
       case 5: productVersion = try reader.text(tag, Field.productVersion)
       case 6: loop = try reader.uint32(tag, Field.loop)
       case 7: nonce = [UInt8](try reader.bytes(tag, Field.nonce, atMost: WireLimits.nonceBytes))
+      case 8: placementSettings = try reader.text(tag, Field.placementSettings)
       default: try reader.skip(tag, "Hello")
       }
     }

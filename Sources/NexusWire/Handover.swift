@@ -1,89 +1,5 @@
 import NexusModel
 
-/// A member that shall execute slots asks the others to hand them over.
-public struct Claim: Hashable, Sendable, PeerMessage {
-  public static var frameKind: FrameKind { .claim }
-
-  /// The claimant's own: answers carry it.
-  public var id: UInt64
-  public var slots: SlotList
-
-  public init(id: UInt64, slots: SlotList) {
-    self.id = id
-    self.slots = slots
-  }
-
-  private enum Field {
-    static let id = WireField(1, "Claim.id")
-    static let slots = WireField(2, "Claim.slots")
-  }
-
-  public func encode<Sink: WireSink>(to sink: inout Sink) {
-    sink.put(Field.id, id)
-    sink.element(Field.slots, slots)
-  }
-
-  public init(from reader: inout WireReader) throws(WireError) {
-    self.init(id: 0, slots: SlotList())
-    while let tag = try reader.tag("Claim") {
-      switch tag.number {
-      case 1: id = try reader.uint64(tag, Field.id)
-      case 2: slots = try reader.message(tag, Field.slots)
-      default: try reader.skip(tag, "Claim")
-      }
-    }
-  }
-}
-
-/// What becomes of the slots of a claim.
-public struct ClaimAnswer: Hashable, Sendable, PeerMessage {
-  public static var frameKind: FrameKind { .claimAnswer }
-
-  public var id: UInt64
-  /// The sender executed them until now, and does so no more.
-  public var handedOver: SlotList
-  /// The sender did not execute them.
-  public var notMine: SlotList
-  /// The sender executes them and hands them over later: ask again.
-  public var later: SlotList
-
-  public init(
-    id: UInt64, handedOver: SlotList = SlotList(), notMine: SlotList = SlotList(), later: SlotList = SlotList()
-  ) {
-    self.id = id
-    self.handedOver = handedOver
-    self.notMine = notMine
-    self.later = later
-  }
-
-  private enum Field {
-    static let id = WireField(1, "ClaimAnswer.id")
-    static let handedOver = WireField(2, "ClaimAnswer.handed_over")
-    static let notMine = WireField(3, "ClaimAnswer.not_mine")
-    static let later = WireField(4, "ClaimAnswer.later")
-  }
-
-  public func encode<Sink: WireSink>(to sink: inout Sink) {
-    sink.put(Field.id, id)
-    if !handedOver.isEmpty { sink.element(Field.handedOver, handedOver) }
-    if !notMine.isEmpty { sink.element(Field.notMine, notMine) }
-    if !later.isEmpty { sink.element(Field.later, later) }
-  }
-
-  public init(from reader: inout WireReader) throws(WireError) {
-    self.init(id: 0)
-    while let tag = try reader.tag("ClaimAnswer") {
-      switch tag.number {
-      case 1: id = try reader.uint64(tag, Field.id)
-      case 2: handedOver = try reader.message(tag, Field.handedOver)
-      case 3: notMine = try reader.message(tag, Field.notMine)
-      case 4: later = try reader.message(tag, Field.later)
-      default: try reader.skip(tag, "ClaimAnswer")
-      }
-    }
-  }
-}
-
 /// An entry of the store on its way. Key and value are where the sender has them, or in the frame they came in.
 public struct WireEntry: BitwiseCopyable, WireMessage {
   public var key: UnsafeRawBufferPointer
@@ -162,21 +78,60 @@ extension WireReader {
   }
 }
 
-/// A stretch of a slot's entries, from the background stream of a handover.
+/// A key by itself.
+public struct WireKey: BitwiseCopyable, WireMessage {
+  public var namespace: UInt32
+  public var key: UnsafeRawBufferPointer
+
+  public init(namespace: UInt32, key: UnsafeRawBufferPointer) {
+    self.namespace = namespace
+    self.key = key
+  }
+
+  private enum Field {
+    static let namespace = WireField(1, "KeyName.namespace")
+    static let key = WireField(2, "KeyName.key")
+  }
+
+  public func encode<Sink: WireSink>(to sink: inout Sink) {
+    sink.put(Field.namespace, namespace)
+    sink.put(Field.key, key)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    self.init(namespace: 0, key: UnsafeRawBufferPointer(start: nil, count: 0))
+    while let tag = try reader.tag("KeyName") {
+      switch tag.number {
+      case 1: namespace = try reader.uint32(tag, Field.namespace)
+      case 2: key = try reader.bytes(tag, Field.key)
+      default: try reader.skip(tag, "KeyName")
+      }
+    }
+  }
+}
+
+/// A stretch of a slot's entries, as a pull has asked for them.
 public struct Entries: PeerMessage {
   public static var frameKind: FrameKind { .entries }
 
   public var slot: Slot
   public var entries: [WireEntry]
-  /// The slot is complete with these.
+  /// Known not to exist.
+  public var absent: [WireKey]
+  /// All of the slot was sent with these.
   public var isLast: Bool
-  /// Counts the stretches of this slot from 0 on.
-  public var sequence: UInt64
+  public var pull: UInt64
+  /// Counts the stretches of this slot and pull from 0 on: one that is missing was lost with its connection.
+  public var sequence: UInt32
 
-  public init(slot: Slot, entries: [WireEntry], isLast: Bool, sequence: UInt64) {
+  public init(
+    slot: Slot, entries: [WireEntry], absent: [WireKey] = [], isLast: Bool, pull: UInt64, sequence: UInt32
+  ) {
     self.slot = slot
     self.entries = entries
+    self.absent = absent
     self.isLast = isLast
+    self.pull = pull
     self.sequence = sequence
   }
 
@@ -184,24 +139,30 @@ public struct Entries: PeerMessage {
     static let slot = WireField(1, "Entries.slot")
     static let entries = WireField(2, "Entries.entries")
     static let isLast = WireField(3, "Entries.is_last")
-    static let sequence = WireField(4, "Entries.sequence")
+    static let pull = WireField(4, "Entries.pull")
+    static let absent = WireField(5, "Entries.absent")
+    static let sequence = WireField(6, "Entries.sequence")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
     sink.put(Field.slot, UInt64(slot.index))
     for entry in entries { sink.element(Field.entries, entry) }
     sink.put(Field.isLast, isLast)
+    sink.put(Field.pull, pull)
+    for key in absent { sink.element(Field.absent, key) }
     sink.put(Field.sequence, sequence)
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
-    self.init(slot: Slot(index: 0), entries: [], isLast: false, sequence: 0)
+    self.init(slot: Slot(index: 0), entries: [], isLast: false, pull: 0, sequence: 0)
     while let tag = try reader.tag("Entries") {
       switch tag.number {
       case 1: slot = try reader.slot(tag, Field.slot)
       case 2: entries.append(try reader.message(tag, Field.entries))
       case 3: isLast = try reader.bool(tag, Field.isLast)
-      case 4: sequence = try reader.uint64(tag, Field.sequence)
+      case 4: pull = try reader.uint64(tag, Field.pull)
+      case 5: absent.append(try reader.message(tag, Field.absent))
+      case 6: sequence = try reader.uint32(tag, Field.sequence)
       default: try reader.skip(tag, "Entries")
       }
     }
@@ -214,79 +175,86 @@ public struct Fetch: PeerMessage {
 
   public var id: UInt64
   public var slot: Slot
-  public var database: UInt32
-  public var keys: [UnsafeRawBufferPointer]
+  /// The receiver's number for what it kept of the slot.
+  public var holding: UInt64
+  public var keys: [WireKey]
 
-  public init(id: UInt64, slot: Slot, database: UInt32, keys: [UnsafeRawBufferPointer]) {
+  public init(id: UInt64, slot: Slot, holding: UInt64, keys: [WireKey]) {
     self.id = id
     self.slot = slot
-    self.database = database
+    self.holding = holding
     self.keys = keys
   }
 
   private enum Field {
     static let id = WireField(1, "Fetch.id")
     static let slot = WireField(2, "Fetch.slot")
-    static let database = WireField(3, "Fetch.database")
+    static let holding = WireField(3, "Fetch.holding")
     static let keys = WireField(4, "Fetch.keys")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
     sink.put(Field.id, id)
     sink.put(Field.slot, UInt64(slot.index))
-    sink.put(Field.database, database)
+    sink.put(Field.holding, holding)
     for key in keys { sink.element(Field.keys, key) }
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
-    self.init(id: 0, slot: Slot(index: 0), database: 0, keys: [])
+    self.init(id: 0, slot: Slot(index: 0), holding: 0, keys: [])
     while let tag = try reader.tag("Fetch") {
       switch tag.number {
       case 1: id = try reader.uint64(tag, Field.id)
       case 2: slot = try reader.slot(tag, Field.slot)
-      case 3: database = try reader.uint32(tag, Field.database)
+      case 3: holding = try reader.uint64(tag, Field.holding)
       case 4:
         guard keys.count < WireLimits.arguments else { throw WireError(.tooMany, Field.keys.name) }
-        keys.append(try reader.bytes(tag, Field.keys))
+        keys.append(try reader.message(tag, Field.keys))
       default: try reader.skip(tag, "Fetch")
       }
     }
   }
 }
 
-/// The answer to a `Fetch`: each of its keys is in one of the two.
+/// The answer to a `Fetch`: each of its keys is in one of the three.
 public struct Fetched: PeerMessage {
   public static var frameKind: FrameKind { .fetched }
 
   public var id: UInt64
   public var entries: [WireEntry]
-  public var absentKeys: [UnsafeRawBufferPointer]
+  public var absent: [WireKey]
+  /// Whoever is behind this holder knows.
+  public var unknown: [WireKey]
 
-  public init(id: UInt64, entries: [WireEntry], absentKeys: [UnsafeRawBufferPointer]) {
+  public init(id: UInt64, entries: [WireEntry] = [], absent: [WireKey] = [], unknown: [WireKey] = []) {
     self.id = id
     self.entries = entries
-    self.absentKeys = absentKeys
+    self.absent = absent
+    self.unknown = unknown
   }
 
   private enum Field {
     static let id = WireField(1, "Fetched.id")
     static let entries = WireField(2, "Fetched.entries")
-    static let absentKeys = WireField(3, "Fetched.absent_keys")
+    static let absent = WireField(3, "Fetched.absent")
+    static let unknown = WireField(4, "Fetched.unknown")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
     sink.put(Field.id, id)
     for entry in entries { sink.element(Field.entries, entry) }
-    for key in absentKeys { sink.element(Field.absentKeys, key) }
+    for key in absent { sink.element(Field.absent, key) }
+    for key in unknown { sink.element(Field.unknown, key) }
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
-    self.init(id: 0, entries: [], absentKeys: [])
+    self.init(id: 0)
     while let tag = try reader.tag("Fetched") {
       switch tag.number {
       case 1: id = try reader.uint64(tag, Field.id)
       case 2: entries.append(try reader.message(tag, Field.entries))
-      case 3: absentKeys.append(try reader.bytes(tag, Field.absentKeys))
+      case 3: absent.append(try reader.message(tag, Field.absent))
+      case 4: unknown.append(try reader.message(tag, Field.unknown))
       default: try reader.skip(tag, "Fetched")
       }
     }

@@ -10,6 +10,8 @@ public struct Operation: Hashable, Sendable, BitwiseCopyable {
   /// Members that sent it on so far.
   public var hops: UInt32
   public var database: UInt32
+  /// Of its keys.
+  public var slot: UInt32
   /// Of the reply: RESP 2 or 3.
   public var respVersion: UInt32
   /// What is left of the time that its sender waits. 0: it does not say.
@@ -18,12 +20,13 @@ public struct Operation: Hashable, Sendable, BitwiseCopyable {
   public var kind: OperationKind
 
   @inlinable public init(
-    id: UInt32 = 0, hops: UInt32 = 0, database: UInt32 = 0, respVersion: UInt32 = 0, timeoutMilliseconds: UInt32 = 0,
-    flags: UInt32 = 0, kind: OperationKind = .redisCommand
+    id: UInt32 = 0, hops: UInt32 = 0, database: UInt32 = 0, slot: UInt32 = 0, respVersion: UInt32 = 0,
+    timeoutMilliseconds: UInt32 = 0, flags: UInt32 = 0, kind: OperationKind = .redisCommand
   ) {
     self.id = id
     self.hops = hops
     self.database = database
+    self.slot = slot
     self.respVersion = respVersion
     self.timeoutMilliseconds = timeoutMilliseconds
     self.flags = flags
@@ -79,6 +82,7 @@ extension Operation {
   @inlinable @inline(__always) var headCount: Int {
     Self.fieldCount(id) &+ Self.fieldCount(hops) &+ Self.fieldCount(database) &+ Self.fieldCount(respVersion)
       &+ Self.fieldCount(timeoutMilliseconds) &+ Self.fieldCount(flags) &+ Self.fieldCount(kind.rawValue)
+      &+ Self.fieldCount(slot)
   }
 
   @inlinable @inline(__always) static func fieldCount(_ value: UInt32) -> Int {
@@ -93,6 +97,7 @@ extension Operation {
     Self.store(0x28, timeoutMilliseconds, at: &cursor)
     Self.store(0x30, flags, at: &cursor)
     Self.store(0x38, kind.rawValue, at: &cursor)
+    Self.store(0x48, slot, at: &cursor)
   }
 
   @inlinable @inline(__always)
@@ -122,7 +127,7 @@ extension Operation {
         guard left > 0 else { throw WireError(.tooMany, "Operation.arguments") }
         left &-= 1
         argument(try reader.slice("Operation.arguments"))
-      } else if tag & 0xC7 == 0, tag != 0 {
+      } else if tag & 0xC7 == 0 && tag != 0 || tag == 0x48 {
         reader.cursor += 1
         try readNumber(tag, &reader)
       } else {
@@ -148,7 +153,8 @@ extension Operation {
     case 0x20: respVersion = try reader.uint32("Operation.protocol")
     case 0x28: timeoutMilliseconds = try reader.uint32("Operation.timeout_milliseconds")
     case 0x30: flags = try reader.uint32("Operation.flags")
-    default: kind.rawValue = try reader.uint32("Operation.kind")
+    case 0x38: kind.rawValue = try reader.uint32("Operation.kind")
+    default: slot = try reader.uint32("Operation.slot")
     }
   }
 
@@ -156,7 +162,7 @@ extension Operation {
   @usableFromInline @inline(never)
   static func skipUnknown(_ reader: inout WireReader) throws(WireError) {
     guard let tag = try reader.tag("Operation") else { return }
-    if tag.number <= 8 {
+    if tag.number <= 9 {
       // A tag of several bytes may say what one byte would have said: nobody writes it so, nobody reads it so.
       throw WireError(.wrongWireType, fieldNames[Int(tag.number)])
     }
@@ -165,6 +171,6 @@ extension Operation {
 
   private static let fieldNames: [StaticString] = [
     "Operation", "Operation.id", "Operation.hops", "Operation.database", "Operation.protocol",
-    "Operation.timeout_milliseconds", "Operation.flags", "Operation.kind", "Operation.arguments",
+    "Operation.timeout_milliseconds", "Operation.flags", "Operation.kind", "Operation.arguments", "Operation.slot",
   ]
 }

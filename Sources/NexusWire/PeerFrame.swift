@@ -7,8 +7,7 @@ public enum FrameKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case hello = 4
   case proof = 5
   case membership = 6
-  case claim = 7
-  case claimAnswer = 8
+  case ownership = 7
   case entries = 9
   case fetch = 10
   case fetched = 11
@@ -27,8 +26,7 @@ public enum FrameKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case .hello: "PeerFrame.hello"
     case .proof: "PeerFrame.proof"
     case .membership: "PeerFrame.membership"
-    case .claim: "PeerFrame.claims"
-    case .claimAnswer: "PeerFrame.claim_answers"
+    case .ownership: "PeerFrame.ownership"
     case .entries: "PeerFrame.entries"
     case .fetch: "PeerFrame.fetches"
     case .fetched: "PeerFrame.fetched"

@@ -79,3 +79,18 @@ extension SlotList: WireMessage {
     }
   }
 }
+
+extension SlotList {
+  public init(_ set: SlotSet) {
+    self.init()
+    for range in set.ranges { append(range) }
+  }
+
+  public var set: SlotSet { SlotSet(words: words) }
+
+  private var words: [UInt64] {
+    var words = [UInt64](repeating: 0, count: SlotSet.wordCount)
+    for range in ranges { for index in range { words[index / 64] |= 1 << UInt64(index % 64) } }
+    return words
+  }
+}

@@ -31,6 +31,7 @@ struct Description {
     put("\(path).id", operation.id)
     put("\(path).hops", operation.hops)
     put("\(path).database", operation.database)
+    put("\(path).slot", operation.slot)
     put("\(path).protocol", operation.respVersion)
     put("\(path).timeout_milliseconds", operation.timeoutMilliseconds)
     put("\(path).flags", operation.flags)
@@ -100,6 +101,7 @@ struct Description {
     put("\(path).product_version", hello.productVersion)
     put("\(path).loop", hello.loop)
     put("\(path).nonce", bytes: hello.nonce)
+    put("\(path).placement_settings", hello.placementSettings)
   }
 
   mutating func add(_ path: String, _ proof: Proof) { put("\(path).hmac", bytes: proof.authenticationCode) }
@@ -111,36 +113,32 @@ struct Description {
     put("\(path).digest", membership.digest)
   }
 
-  mutating func add(_ path: String, _ claim: Claim) {
-    put("\(path).id", claim.id)
-    add("\(path).slots", claim.slots)
-  }
-
-  mutating func add(_ path: String, _ answer: ClaimAnswer) {
-    put("\(path).id", answer.id)
-    add("\(path).handed_over", answer.handedOver)
-    add("\(path).not_mine", answer.notMine)
-    add("\(path).later", answer.later)
+  mutating func add(_ path: String, _ key: WireKey) {
+    put("\(path).namespace", key.namespace)
+    put("\(path).key", bytes: key.key)
   }
 
   mutating func add(_ path: String, _ entries: Entries) {
     put("\(path).slot", UInt64(entries.slot.index))
     each("\(path).entries", entries.entries) { $0.add($1, $2) }
     put("\(path).is_last", entries.isLast)
+    put("\(path).pull", entries.pull)
     put("\(path).sequence", entries.sequence)
+    each("\(path).absent", entries.absent) { $0.add($1, $2) }
   }
 
   mutating func add(_ path: String, _ fetch: Fetch) {
     put("\(path).id", fetch.id)
     put("\(path).slot", UInt64(fetch.slot.index))
-    put("\(path).database", fetch.database)
-    each("\(path).keys", fetch.keys) { $0.put($1, bytes: $2) }
+    put("\(path).holding", fetch.holding)
+    each("\(path).keys", fetch.keys) { $0.add($1, $2) }
   }
 
   mutating func add(_ path: String, _ fetched: Fetched) {
     put("\(path).id", fetched.id)
     each("\(path).entries", fetched.entries) { $0.add($1, $2) }
-    each("\(path).absent_keys", fetched.absentKeys) { $0.put($1, bytes: $2) }
+    each("\(path).absent", fetched.absent) { $0.add($1, $2) }
+    each("\(path).unknown", fetched.unknown) { $0.add($1, $2) }
   }
 
   mutating func add(_ path: String, _ event: Event) {
@@ -171,9 +169,13 @@ struct Description {
       put("\(name).id", peer.id.text)
       put("\(name).host", peer.host)
       put("\(name).port", UInt64(peer.port))
+      put("\(name).started_at", peer.startedAt)
     }
     put("digest", packet.digest)
-    each("updates", packet.updates) { $0.add($1, $2) }
+    each("updates", packet.updates) { description, path, update in
+      description.add("\(path).record", update.record)
+      if let accuser = update.accuser { description.put("\(path).accuser", accuser.text) }
+    }
   }
 
   mutating func add(version: UInt64, counts: [String: Int]) {

@@ -59,27 +59,24 @@ struct SampleFrame {
     case .proof:
       put(Proof(authenticationCode: (0..<samples.dice.within(16...64)).map(UInt8.init))) { $0.add($1, $2) }
     case .membership: put(samples.membership()) { $0.add($1, $2) }
-    case .claim: put(Claim(id: samples.number(), slots: samples.slots())) { $0.add($1, $2) }
-    case .claimAnswer:
-      put(
-        ClaimAnswer(
-          id: samples.number(), handedOver: samples.slots(), notMine: samples.slots(), later: samples.slots())
-      ) { $0.add($1, $2) }
+    // Its codec is with the ownership's shell.
+    case .ownership: counts[kind.path] = nil
     case .entries:
       put(
         Entries(
-          slot: samples.slot(), entries: samples.list { $0.entry() }, isLast: samples.flag(),
-          sequence: samples.number())
+          slot: samples.slot(), entries: samples.list { $0.entry() }, absent: samples.list { $0.key() },
+          isLast: samples.flag(), pull: samples.number(), sequence: samples.number32())
       ) { $0.add($1, $2) }
     case .fetch:
       put(
         Fetch(
-          id: samples.number(), slot: samples.slot(), database: samples.number32(), keys: samples.list { $0.raw() })
+          id: samples.number(), slot: samples.slot(), holding: samples.number(), keys: samples.list { $0.key() })
       ) { $0.add($1, $2) }
     case .fetched:
       put(
         Fetched(
-          id: samples.number(), entries: samples.list { $0.entry() }, absentKeys: samples.list { $0.raw() })
+          id: samples.number(), entries: samples.list { $0.entry() }, absent: samples.list { $0.key() },
+          unknown: samples.list { $0.key() })
       ) { $0.add($1, $2) }
     case .event: put(samples.event()) { $0.add($1, $2) }
     case .goodbye: put(Goodbye(reason: samples.text())) { $0.add($1, $2) }
@@ -100,8 +97,7 @@ extension FrameKind {
     case .hello: "hello"
     case .proof: "proof"
     case .membership: "membership"
-    case .claim: "claims"
-    case .claimAnswer: "claim_answers"
+    case .ownership: "ownership"
     case .entries: "entries"
     case .fetch: "fetches"
     case .fetched: "fetched"
@@ -130,8 +126,7 @@ extension Description {
       case .hello: add(path, try Hello(decoding: item.bytes))
       case .proof: add(path, try Proof(decoding: item.bytes))
       case .membership: add(path, try Membership(decoding: item.bytes))
-      case .claim: add(path, try Claim(decoding: item.bytes))
-      case .claimAnswer: add(path, try ClaimAnswer(decoding: item.bytes))
+      case .ownership: break
       case .entries: add(path, try Entries(decoding: item.bytes))
       case .fetch: add(path, try Fetch(decoding: item.bytes))
       case .fetched: add(path, try Fetched(decoding: item.bytes))

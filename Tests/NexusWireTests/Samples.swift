@@ -93,13 +93,16 @@ struct Samples {
       version: number(), type: number32())
   }
 
+  mutating func key() -> WireKey { WireKey(namespace: number32(), key: raw()) }
+
   mutating func list<Element>(_ longest: Int = 5, _ make: (inout Samples) -> Element) -> [Element] {
     (0..<dice.below(longest + 1)).map { _ in make(&self) }
   }
 
   mutating func operation() -> (Operation, [UnsafeRawBufferPointer]) {
     let operation = Operation(
-      id: number32(), hops: number32(), database: number32(), respVersion: number32(), timeoutMilliseconds: number32(),
+      id: number32(), hops: number32(), database: number32(), slot: number32(), respVersion: number32(),
+      timeoutMilliseconds: number32(),
       flags: number32(), kind: OperationKind(rawValue: number32()))
     return (operation, list(12) { $0.raw() })
   }
@@ -122,7 +125,8 @@ struct Samples {
     let lowest = number32()
     return Hello(
       clusterName: text(), memberID: memberID().text, protocolVersions: lowest...max(lowest, number32()),
-      productVersion: text(), loop: number32(), nonce: (0..<32).map { _ in UInt8(truncatingIfNeeded: dice.next()) })
+      productVersion: text(), loop: number32(), nonce: (0..<32).map { _ in UInt8(truncatingIfNeeded: dice.next()) },
+      placementSettings: text())
   }
 
   mutating func membership() -> Membership {
@@ -138,10 +142,15 @@ struct Samples {
 
   mutating func packet() -> GossipPacket {
     func peer(_ samples: inout Samples) -> GossipPacket.Peer {
-      GossipPacket.Peer(id: samples.memberID(), host: samples.dice.pick(["", "::1", "10.0.0.1"]), port: samples.port())
+      GossipPacket.Peer(
+        id: samples.memberID(), host: samples.dice.pick(["", "::1", "10.0.0.1"]), port: samples.port(),
+        startedAt: samples.number())
     }
     return GossipPacket(
       clusterName: text(), kind: GossipPacket.Kind(rawValue: UInt32(dice.below(9))), sequence: number(),
-      source: peer(&self), target: flag() ? peer(&self) : nil, digest: number(), updates: list { $0.record() })
+      source: peer(&self), target: flag() ? peer(&self) : nil, digest: number(),
+      updates: list { samples in
+        GossipPacket.Update(record: samples.record(), accuser: samples.flag() ? samples.memberID() : nil)
+      })
   }
 }

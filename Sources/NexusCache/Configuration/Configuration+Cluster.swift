@@ -19,7 +19,7 @@ extension Configuration {
         "\(name) cannot be '\(port)': \(other.0) is the same; give each door a port of its own")
     }
     if settings.clusterName.isEmpty { throw ConfigurationError("cluster-name is empty: give the cluster a name") }
-    for address in settings.join where HostAndPort(address) == nil {
+    for address in settings.join where NetworkAddress(address) == nil {
       throw ConfigurationError("join cannot be '\(address)': write HOST:PORT, such as 10.0.0.1:7946 or [::1]:7946")
     }
     switch settings.discovery {

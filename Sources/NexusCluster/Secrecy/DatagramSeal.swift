@@ -137,3 +137,15 @@ final class DatagramSeal {
     }
   }
 }
+
+extension DatagramRefusal {
+  var sentence: String {
+    switch self {
+    case .garbage: "it is not gossip of this cluster"
+    case .wrongKey: "it is sealed with another cluster's name, secret, or placement settings"
+    case .replayed: "it has been here before"
+    case .clock: "its sender's clock differs from ours by more than \(DatagramSeal.skewSecondsMax) seconds"
+    case .malformed: "it cannot be understood"
+    }
+  }
+}

@@ -200,7 +200,7 @@ extension OperationFailure {
   /// What an error reply starts with.
   var code: String {
     switch self {
-    case .noOwner: "CLUSTERDOWN"
+    case .noOwner, .unreachable: "CLUSTERDOWN"
     case .overloaded, .moved: "TRYAGAIN"
     case .timedOut: "TIMEOUT"
     case .outcomeUnknown: "UNKNOWN"

@@ -77,11 +77,8 @@ extension Engine {
     missingKeys.removeAll(keepingCapacity: true)
     let incoming = node.incoming
     for key in keys where routes[slot: key.slot] == .incoming && !incoming.isSettled(key) {
-      if store.find(key, now: now, touch: false) != nil {
-        incoming.settle(key)
-      } else {
-        missingKeys.append(Argument(base: key.base, count: key.count))
-      }
+      // What this node has of it may be older than what a holder has.
+      missingKeys.append(Argument(base: key.base, count: key.count))
     }
     return missingKeys.isEmpty ? .ran : .unsettled
   }

@@ -68,6 +68,8 @@ public enum OperationReply {
 public enum OperationFailure: Error, Sendable, Equatable {
   /// Nobody ran it: no live member executes its slot, within the timeout. Safe to ask again.
   case noOwner(Slot)
+  /// Nobody ran it: this member could not be reached within the timeout. Safe to ask again.
+  case unreachable(MemberID)
   /// Nobody ran it: the queue to its owner is full.
   case overloaded(MemberID)
   /// A read got no answer in time.
@@ -83,6 +85,7 @@ public enum OperationFailure: Error, Sendable, Equatable {
   public var sentence: String {
     switch self {
     case .noOwner(let slot): "no live member serves slot \(slot.index) now; nothing was done, try again"
+    case .unreachable(let id): "member \(id) cannot be reached; nothing was done, try again"
     case .overloaded(let id): "too much waits for member \(id) already; nothing was done, try again"
     case .timedOut(let id, let milliseconds): "member \(id) did not answer within \(milliseconds) ms"
     case .outcomeUnknown(let id, let milliseconds):

@@ -1,0 +1,19 @@
+import NexusModel
+import NexusService
+import NexusWire
+
+/// An operation that waits on this node: for its slot, for a key, for a connection.
+struct ParkedOperation {
+  /// The operation as it goes over the wire. Its own.
+  var bytes: [UInt8]
+  var flags: Operation.Flags
+  var slot: Slot
+  var ticket: UInt64
+  var requester: UInt16
+  var deadline: UInt64
+  var attempts: UInt8
+  /// Sent by `ask`: to this member and to no other.
+  var direct: MemberNumber?
+  /// Which member asks: this node's own number where it is one of its own clients.
+  var origin: MemberNumber
+}

@@ -1,0 +1,236 @@
+import NexusModel
+import NexusService
+import NexusWire
+
+/// A member's stream to this node: greets, executes its operations in batches, answers.
+///
+/// Belongs to its loop's thread.
+final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @unchecked Sendable {
+  private enum Phase {
+    case waiting
+    case greeted(caller: MemberID, callerNonce: [UInt8], nonce: [UInt8])
+    case open(caller: MemberID)
+    case closed
+  }
+
+  /// It outlives its streams.
+  private unowned(unsafe) let owner: PeerLoop
+  private let peer: String
+  private var phase = Phase.waiting
+  private var stream: (any MessageStream)?
+  /// The frame of answers that is being written.
+  private var answers = OutputBuffer(capacity: 4096)
+  private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
+  private var longFrames = LongFrames()
+
+  /// The time a stranger has to greet, and to prove itself.
+  private static let greetingMilliseconds = 5000
+
+  init(owner: PeerLoop, peer: String) {
+    self.owner = owner
+    self.peer = peer
+  }
+
+  deinit {
+    answers.deallocate()
+    longFrames.deallocate()
+  }
+
+  func opened(_ stream: any MessageStream) {
+    self.stream = stream
+    owner.loop.after(milliseconds: Self.greetingMilliseconds) { [weak self] in self?.checkGreeting() }
+  }
+
+  private func checkGreeting() {
+    switch phase {
+    case .waiting, .greeted: refuse("did not greet within \(Self.greetingMilliseconds) ms")
+    case .open, .closed: break
+    }
+  }
+
+  func received(_ message: UnsafeRawBufferPointer) {
+    do throws(WireError) { try read(message, isAssembled: false) } catch {
+      refuse("sent what cannot be understood: \(error)")
+    }
+    sendAnswers()
+  }
+
+  private func read(_ message: UnsafeRawBufferPointer, isAssembled: Bool) throws(WireError) {
+    var reader = try FrameReader(message, isAssembled: isAssembled)
+    while let item = try reader.next() {
+      switch (item.kind, phase) {
+      case (.operation, .open(let caller)): try gather(item.bytes, caller)
+      case (.hello, .waiting): greet(try Hello(decoding: item.bytes))
+      case (.proof, .greeted(let caller, let callerNonce, let nonce)):
+        check(try Proof(decoding: item.bytes), caller, callerNonce, nonce)
+      case (.part, .open):
+        guard let whole = try assembler.add(try Part(decoding: item.bytes)) else { continue }
+        defer { whole.deallocate() }
+        execute()
+        try read(whole.bytes, isAssembled: true)
+      case (.goodbye, _):
+        stream?.finish(.ok)
+        return
+      case (_, .open(let caller)): owner.control.received(item.kind, Array(item.bytes), from: caller, self)
+      case (_, .closed): return
+      default: return refuse("sent a message before its greeting")
+      }
+    }
+    execute()
+    if case .open(let caller) = phase, reader.placementVersion != owner.directory.version,
+      reader.placementVersion.digest != 0
+    {
+      owner.control.sawOtherPlacement(of: caller, reader.placementVersion)
+    }
+  }
+
+  // MARK: The greeting
+
+  private func greet(_ hello: Hello) {
+    if let reason = owner.identity.objection(to: hello, expecting: nil) { return refuse(reason) }
+    guard let caller = MemberID(hello.memberID) else { return }
+    let nonce = randomBytes(PeerProof.nonceBytes)
+    phase = .greeted(caller: caller, callerNonce: hello.nonce, nonce: nonce)
+    let proof = PeerProof.make(
+      owner.identity.key, role: .callee, callerNonce: hello.nonce, calleeNonce: nonce, caller: caller.text,
+      callee: owner.identity.id.text)
+    _ = stream?.send { frame in
+      PeerFrame.begin(&frame, placementVersion: owner.directory.version)
+      PeerFrame.append(Hello(owner.identity, loop: owner.loop.index, nonce: nonce), to: &frame)
+      PeerFrame.append(Proof(authenticationCode: proof), to: &frame)
+    }
+  }
+
+  private func check(_ proof: Proof, _ caller: MemberID, _ callerNonce: [UInt8], _ nonce: [UInt8]) {
+    let expected = PeerProof.make(
+      owner.identity.key, role: .caller, callerNonce: callerNonce, calleeNonce: nonce, caller: caller.text,
+      callee: owner.identity.id.text)
+    guard PeerProof.matches(proof.authenticationCode, expected) else {
+      return refuse("does not know this cluster's secret")
+    }
+    phase = .open(caller: caller)
+  }
+
+  private func refuse(_ reason: String) {
+    if case .closed = phase { return }
+    phase = .closed
+    owner.control.refused(peer, reason)
+    _ = stream?.send { frame in
+      PeerFrame.begin(&frame, placementVersion: owner.directory.version)
+      PeerFrame.append(Goodbye(reason: "the peer \(reason)"), to: &frame)
+    }
+    stream?.finish(CallStatus(.failedPrecondition, reason))
+  }
+
+  // MARK: Operations
+
+  private func gather(_ bytes: UnsafeRawBufferPointer, _ caller: MemberID) throws(WireError) {
+    owner.batch.begin()
+    let wire: NexusWire.Operation
+    do throws(WireError) { wire = try NexusWire.Operation(decoding: bytes) { owner.batch.add($0) } } catch {
+      owner.batch.abandon()
+      throw error
+    }
+    guard let operation = Operation(wire), owner.executor(for: operation.kind) != nil else {
+      owner.batch.abandon()
+      return answer(wire.id, .unknownKind, "this member knows no operation of kind \(wire.kind.rawValue)")
+    }
+    owner.batch.end(operation, id: wire.id)
+    if owner.batch.isFull { execute() }
+  }
+
+  private func execute() {
+    guard case .open(let caller) = phase, owner.batch.count > 0 else { return }
+    let number = owner.directory.number(of: caller) ?? owner.myself
+    owner.noteReceived(owner.batch.count)
+    owner.batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
+      switch outcome {
+      case .replied:
+        beginAnswers()
+        Reply(id: id, outcome: .payload(reply)).append(to: &answers)
+      case .notHere: settle(id, operation, number)
+      case .keysMissing: owner.park(operation, self, UInt64(id), missing: missing, origin: number)
+      }
+    }
+  }
+
+  /// An operation whose slot is not executed here: it waits if the slot is on its way here, otherwise it goes back.
+  private func settle(_ id: UInt32, _ operation: Operation, _ number: MemberNumber) {
+    if !operation.flags.contains(.severalSlots), owner.node.routes[operation.slot].member == nil,
+      owner.node.routes[operation.slot] != .nowhere
+    {
+      owner.park(operation, self, UInt64(id), missing: [], origin: number)
+    } else {
+      let member = owner.node.routes[operation.slot].member
+      answerMoved(id, member.map { owner.memberID($0) })
+    }
+  }
+
+  // MARK: Answers
+
+  private func beginAnswers() {
+    if answers.count == 0 { PeerFrame.begin(&answers, placementVersion: owner.directory.version) }
+  }
+
+  private func answer(_ id: UInt32, _ code: FailureCode, _ text: String) {
+    beginAnswers()
+    var text = text
+    text.withUTF8 { Reply(id: id, outcome: .failure(code, text: UnsafeRawBufferPointer($0))).append(to: &answers) }
+  }
+
+  private func answerMoved(_ id: UInt32, _ member: MemberID?) {
+    beginAnswers()
+    var text = member?.text ?? ""
+    text.withUTF8 { Reply(id: id, outcome: .moved(memberID: UnsafeRawBufferPointer($0))).append(to: &answers) }
+  }
+
+  private func sendAnswers() {
+    guard answers.count > 0, let stream else { return }
+    defer {
+      answers.count = 0
+      answers.shrink(to: 64 * 1024)
+    }
+    if answers.count > WireLimits.wholeFrameBytes {
+      longFrames.add(answers.bytes)
+      longFrames.send(on: stream, owner.directory.version)
+    } else if !stream.send(answers.bytes) {
+      stream.cancel(CallStatus(.resourceExhausted, "the member does not read its replies"))
+    }
+  }
+
+  func replied(_ ticket: UInt64, _ reply: OperationReply) {
+    let id = UInt32(truncatingIfNeeded: ticket)
+    switch reply {
+    case .payload(let bytes):
+      beginAnswers()
+      Reply(id: id, outcome: .payload(bytes)).append(to: &answers)
+    case .failed(.moved(let member)): answerMoved(id, member)
+    case .failed(.noOwner): answer(id, .tooLate, "its slot did not arrive in time")
+    case .failed(.overloaded): answer(id, .overloaded, "too much waits here already")
+    case .failed(let failure): answer(id, .notForwarded, failure.sentence)
+    }
+  }
+
+  func repliesEnded() { sendAnswers() }
+
+  func answer(_ membership: Membership) {
+    owner.loop.post { [self] in
+      beginAnswers()
+      PeerFrame.append(membership, to: &answers)
+      sendAnswers()
+    }
+  }
+
+  func drained() {
+    guard let stream else { return }
+    longFrames.send(on: stream, owner.directory.version)
+  }
+
+  func finished() { stream?.finish(.ok) }
+
+  func closed(_ end: CallEnd, _ trailers: [(name: String, value: String)]) {
+    phase = .closed
+    stream = nil
+    owner.forget(self)
+  }
+}

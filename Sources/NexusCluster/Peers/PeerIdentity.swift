@@ -1,0 +1,54 @@
+import NexusModel
+import NexusService
+
+/// Who this node is to others, and what it knows that strangers do not.
+struct PeerIdentity: Sendable {
+  /// The versions of the peer protocol that this build understands.
+  static let protocolVersions: ClosedRange<UInt32> = 1...1
+  static let path = "/nexuscache.Peer/Exchange"
+
+  var id: MemberID
+  var clusterName: String
+  var productVersion: String
+  /// What all members must have alike, in words.
+  var placementSettings: String
+  var key: ClusterKey
+}
+
+/// The members that this node can reach, by its numbers for them. Made anew by the control loop when something changes.
+final class PeerDirectory: Sendable {
+  struct Entry: Sendable {
+    var id: MemberID
+    var address: NetworkAddress
+    var isLive: Bool
+  }
+
+  /// By number; nil where a number means nobody (any more).
+  let entries: [Entry?]
+  let version: PlacementVersion
+  /// Each slot's members in order, `copies` for every slot; empty before there is a placement.
+  let places: [MemberNumber]
+  let copies: Int
+
+  init(entries: [Entry?], version: PlacementVersion, places: [MemberNumber], copies: Int) {
+    self.entries = entries
+    self.version = version
+    self.places = places
+    self.copies = copies
+  }
+
+  static let empty = PeerDirectory(entries: [], version: PlacementVersion(digest: 0), places: [], copies: 1)
+
+  func entry(_ number: MemberNumber) -> Entry? { Int(number) < entries.count ? entries[Int(number)] : nil }
+
+  func number(of id: MemberID) -> MemberNumber? {
+    entries.firstIndex { $0?.id == id }.map { MemberNumber($0) }
+  }
+
+  /// The slot's live members in order, but this one.
+  func others(of slot: Slot, than number: MemberNumber) -> [MemberNumber] {
+    let first = Int(slot.index) * copies
+    guard first + copies <= places.count else { return [] }
+    return places[first..<(first + copies)].filter { $0 != number && entry($0)?.isLive == true }
+  }
+}

@@ -1,0 +1,383 @@
+import NexusModel
+import NexusService
+import NexusStore
+import NexusWire
+
+/// One event loop's way to the other members: operations that leave, that arrive, and that wait.
+///
+/// An operation of a slot goes to whoever executes the slot as this node sees it. If that member says that it does not,
+/// which proves that it did not run it, the operation is routed again, until its time is over. Until then it also
+/// waits here for a slot that is on its way or has no live owner. A write that was sent and lost its answer is never
+/// sent again: its outcome is unknown, and that is what its client is told.
+///
+/// Belongs to its loop's thread; other threads `post`.
+final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
+  let node: Node
+  let loop: any EventLoop
+  let streams: any MessageStreams
+  let identity: PeerIdentity
+  /// The cluster outlives its loops.
+  unowned(unsafe) let control: any PeerControl
+  /// This node's own number.
+  let myself: MemberNumber
+  private(set) var directory = PeerDirectory.empty
+  /// By `Operation.Kind`.
+  private var executors: [(any OperationExecutor)?] = []
+  private var links: [PeerLink?] = []
+  private var dirtyLinks: [PeerLink] = []
+  private let requesters = Requesters()
+  let traffic = SlotTraffic()
+  private var parked: [ParkedOperation] = []
+  private var parkedBytes = 0
+  private var needsPass = false
+  private var pass: UInt16 = 0
+  private var isTicking = false
+  /// 0: not read in this turn.
+  private var turnNow: UInt64 = 0
+  var batch = BatchRunner()
+  /// Counted for the metrics.
+  private(set) var figures = PeerFigures()
+
+  /// Between two looks at the deadlines.
+  private static let tickMilliseconds = 10
+  private static let parkedMost = 100_000
+  private static let parkedBytesMost = 64 << 20
+
+  init(
+    node: Node, loop: any EventLoop, streams: any MessageStreams, identity: PeerIdentity, control: any PeerControl,
+    myself: MemberNumber
+  ) {
+    self.node = node
+    self.loop = loop
+    self.streams = streams
+    self.identity = identity
+    self.control = control
+    self.myself = myself
+  }
+
+  deinit {
+    traffic.deallocate()
+    batch.deallocate()
+  }
+
+  func setExecutor(_ executor: any OperationExecutor, for kind: Operation.Kind) {
+    while executors.count <= Int(kind.rawValue) { executors.append(nil) }
+    executors[Int(kind.rawValue)] = executor
+  }
+
+  func executor(for kind: Operation.Kind) -> (any OperationExecutor)? {
+    Int(kind.rawValue) < executors.count ? executors[Int(kind.rawValue)] : nil
+  }
+
+  /// Milliseconds of a clock that never goes back, read once a turn.
+  var now: UInt64 {
+    if turnNow == 0 { turnNow = loop.monotonicNanoseconds / 1_000_000 }
+    return turnNow
+  }
+
+  func update(_ directory: PeerDirectory) {
+    self.directory = directory
+    for (number, link) in links.enumerated() {
+      if let link { link.update(directory.entry(MemberNumber(number))) }
+    }
+    wake()
+  }
+
+  /// Something that the parked may have waited for has changed.
+  func wake() { needsPass = !parked.isEmpty }
+
+  func isUnderWay(_ slot: Slot) -> Bool {
+    let lane = traffic[slot]
+    return lane.pointee.underWay > 0 || lane.pointee.parked > 0
+  }
+
+  // MARK: Leaving
+
+  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+    let lane = traffic[operation.slot]
+    let number = requesters.number(of: requester)
+    let deadline = now + UInt64(timeout(operation))
+    if lane.pointee.parked == 0, let member = node.routes[operation.slot].member,
+      lane.pointee.underWay == 0 || lane.pointee.member == member, let link = link(to: member)
+    {
+      if link.send(operation, ticket: ticket, requester: number, deadline: deadline, attempts: 0, isDirect: false) {
+        lane.pointee.underWay += 1
+        lane.pointee.member = member
+        return startTicking()
+      }
+      return fail(number, ticket, .overloaded(link.id))
+    }
+    park(operation, number, ticket, deadline, attempts: 0, direct: nil, origin: myself)
+  }
+
+  func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+    let number = requesters.number(of: requester)
+    let deadline = now + UInt64(timeout(operation))
+    if member != myself, let link = link(to: member) {
+      if link.send(operation, ticket: ticket, requester: number, deadline: deadline, attempts: 0, isDirect: true) {
+        return startTicking()
+      }
+      return fail(number, ticket, .overloaded(link.id))
+    }
+    park(operation, number, ticket, deadline, attempts: 0, direct: member, origin: myself)
+  }
+
+  private func timeout(_ operation: Operation) -> Int {
+    operation.timeoutMilliseconds > 0
+      ? Int(operation.timeoutMilliseconds) : node.settings.forwardTimeoutMilliseconds
+  }
+
+  func number(of requester: any OperationRequester) -> UInt16 { requesters.number(of: requester) }
+
+  /// A member's stream is gone: nobody waits for its operations any more.
+  func forget(_ requester: any OperationRequester) {
+    guard let number = requesters.known(requester) else { return }
+    for operation in parked where operation.requester == number && operation.direct == nil {
+      traffic[operation.slot].pointee.parked -= 1
+    }
+    parked.removeAll { $0.requester == number }
+    parkedBytes = parked.reduce(0) { $0 + $1.bytes.count }
+    requesters.remove(number)
+  }
+
+  /// The link to a member, made when first needed; nil where nothing can be sent to it now.
+  private func link(to member: MemberNumber) -> PeerLink? {
+    let index = Int(member)
+    if index < links.count, let link = links[index] { return link.isUsable ? link : nil }
+    guard let entry = directory.entry(member) else { return nil }
+    while links.count <= index { links.append(nil) }
+    let link = PeerLink(owner: self, number: member, entry: entry)
+    links[index] = link
+    return link
+  }
+
+  /// For the control's own messages: the link even while it is not connected.
+  func controlLink(to member: MemberNumber) -> PeerLink? { link(to: member) }
+
+  func noteDirty(_ link: PeerLink) { dirtyLinks.append(link) }
+
+  // MARK: Waiting
+
+  func park(
+    _ operation: Operation, _ requester: UInt16, _ ticket: UInt64, _ deadline: UInt64, attempts: UInt8,
+    direct: MemberNumber?, origin: MemberNumber
+  ) {
+    guard parked.count < Self.parkedMost, parkedBytes < Self.parkedBytesMost else {
+      return fail(requester, ticket, .overloaded(identity.id))
+    }
+    let bytes = operation.encoded
+    parkedBytes += bytes.count
+    parked.append(
+      ParkedOperation(
+        bytes: bytes, flags: operation.flags, slot: operation.slot, ticket: ticket,
+        requester: requester, deadline: deadline, attempts: attempts, direct: direct, origin: origin))
+    if direct == nil { traffic[operation.slot].pointee.parked += 1 }
+    needsPass = true
+    startTicking()
+  }
+
+  /// A member's operation that cannot run yet: its slot is on its way here, or keys of it.
+  func park(
+    _ operation: Operation, _ requester: any OperationRequester, _ ticket: UInt64, missing: ArraySlice<Argument>,
+    origin: MemberNumber
+  ) {
+    let number = requesters.number(of: requester)
+    park(
+      operation, number, ticket, now + UInt64(timeout(operation)), attempts: 0,
+      direct: operation.flags.contains(.thisNode) ? myself : nil, origin: origin)
+    if !missing.isEmpty { fetch(Self.settledKeys(missing, operation), operation.slot) }
+  }
+
+  func noteReceived(_ count: Int) { figures.received &+= UInt64(count) }
+
+  private func startTicking() {
+    guard !isTicking else { return }
+    isTicking = true
+    loop.after(milliseconds: Self.tickMilliseconds) { [weak self] in self?.tick() }
+  }
+
+  private func tick() {
+    isTicking = false
+    turnNow = 0
+    var isWaiting = !parked.isEmpty
+    let now = self.now
+    for case let link? in links where link.expire(now) { isWaiting = true }
+    if !parked.isEmpty { needsPass = true }
+    if isWaiting { startTicking() }
+  }
+
+  func turnEnding() -> Bool {
+    if needsPass { runParked() }
+    flushReplies()
+    for link in dirtyLinks { link.flush() }
+    dirtyLinks.removeAll(keepingCapacity: true)
+    turnNow = 0
+    return needsPass
+  }
+
+  /// Tries every parked operation once more, in order; those of a slot whose first one has to stay stay with it.
+  private func runParked() {
+    needsPass = false
+    pass &+= 1
+    if pass == 0 { pass = 1 }
+    let waiting = parked
+    parked.removeAll(keepingCapacity: true)
+    parkedBytes = 0
+    let now = self.now
+    var stay: [ParkedOperation] = []
+    for operation in waiting {
+      if !settle(operation, now) { stay.append(operation) }
+    }
+    parkedBytes += stay.reduce(0) { $0 + $1.bytes.count }
+    // What was parked meanwhile came later.
+    parked = stay + parked
+  }
+
+  /// False: it has to stay.
+  private func settle(_ operation: ParkedOperation, _ now: UInt64) -> Bool {
+    let lane = traffic[operation.slot]
+    if now >= operation.deadline {
+      if operation.direct == nil { lane.pointee.parked -= 1 }
+      let failure: OperationFailure =
+        if let member = operation.direct, let entry = directory.entry(member) {
+          .unreachable(entry.id)
+        } else { .noOwner(operation.slot) }
+      fail(operation.requester, operation.ticket, failure)
+      return true
+    }
+    if let member = operation.direct {
+      if member == myself || operation.origin != myself { return run(operation) }
+      guard let link = link(to: member) else { return false }
+      resend(operation, link, isDirect: true)
+      return true
+    }
+    if lane.pointee.heldInPass == pass { return false }
+    let route = node.routes[operation.slot]
+    if route == .here || route == .incoming, lane.pointee.underWay == 0, run(operation) {
+      lane.pointee.parked -= 1
+      return true
+    }
+    if operation.origin != myself, let member = route.member {
+      // Another member's operation is not sent on: it is told who has the slot.
+      lane.pointee.parked -= 1
+      requesters.reply(operation.requester, operation.ticket, .failed(.moved(memberID(member))))
+      return true
+    }
+    if let member = route.member, lane.pointee.underWay == 0 || lane.pointee.member == member,
+      let link = link(to: member)
+    {
+      lane.pointee.parked -= 1
+      if resend(operation, link, isDirect: false) {
+        lane.pointee.underWay += 1
+        lane.pointee.member = member
+      }
+      return true
+    }
+    lane.pointee.heldInPass = pass
+    return false
+  }
+
+  func memberID(_ number: MemberNumber) -> MemberID {
+    number == myself ? identity.id : directory.entry(number)?.id ?? identity.id
+  }
+
+  @discardableResult
+  private func resend(_ parked: ParkedOperation, _ link: PeerLink, isDirect: Bool) -> Bool {
+    let sent = parked.withOperation { operation in
+      link.send(
+        operation, ticket: parked.ticket, requester: parked.requester, deadline: parked.deadline,
+        attempts: parked.attempts + 1, isDirect: isDirect)
+    }
+    if !sent { fail(parked.requester, parked.ticket, .overloaded(link.id)) }
+    return sent
+  }
+
+  /// Runs it on this node. False: not here, or not yet.
+  private func run(_ parked: ParkedOperation) -> Bool {
+    parked.withOperation { operation in
+      guard let executor = executor(for: operation.kind) else {
+        fail(parked.requester, parked.ticket, .refused(identity.id, "this node has no door for such a request"))
+        return true
+      }
+      var missing: [SettledKey] = []
+      let outcome = batch.run(operation, executor, for: parked.origin) { reply in
+        requesters.reply(parked.requester, parked.ticket, .payload(reply))
+      } missing: {
+        missing = Self.settledKeys($0, operation)
+      }
+      switch outcome {
+      case .replied: return true
+      case .notHere:
+        guard operation.flags.contains(.severalSlots) else { return false }
+        fail(parked.requester, parked.ticket, .moved(identity.id))
+        return true
+      case .keysMissing:
+        fetch(missing, parked.slot)
+        return false
+      }
+    }
+  }
+
+  static func settledKeys(_ keys: ArraySlice<Argument>, _ operation: Operation) -> [SettledKey] {
+    // The database's number is the namespace's until SWAPDB, which every member carries out alike.
+    keys.map { SettledKey(namespace: NamespaceNumber(operation.database), key: Array($0.bytes)) }
+  }
+
+  private func fetch(_ keys: [SettledKey], _ slot: Slot) {
+    traffic[slot].pointee.heldInPass = pass
+    control.settle(slot, keys) { [weak self] in
+      guard let self else { return }
+      self.loop.post { self.wake() }
+    }
+  }
+
+  // MARK: Answers
+
+  /// An operation that a link has sent was answered, or lost.
+  func answered(_ record: PendingOperation, _ reply: OperationReply) {
+    if !record.isDirect { release(record.slot) }
+    requesters.reply(record.requester, record.ticket, reply)
+  }
+
+  /// An operation that was sent and certainly did not run is routed once more.
+  func again(_ record: PendingOperation, _ bytes: UnsafeRawBufferPointer, on member: MemberNumber) {
+    if !record.isDirect { release(record.slot) }
+    figures.resent &+= 1
+    let copy = ParkedOperation(
+      bytes: Array(bytes), flags: record.flags, slot: record.slot, ticket: record.ticket,
+      requester: record.requester, deadline: record.deadline, attempts: record.attempts,
+      direct: record.isDirect ? member : nil, origin: myself)
+    parkedBytes += copy.bytes.count
+    parked.append(copy)
+    if !record.isDirect { traffic[record.slot].pointee.parked += 1 }
+    // At once the first time; then the owner is between two states: give it a moment.
+    if record.attempts == 0 { needsPass = true }
+    startTicking()
+  }
+
+  private func release(_ slot: Slot) {
+    let lane = traffic[slot]
+    lane.pointee.underWay -= 1
+    if lane.pointee.underWay == 0, lane.pointee.parked > 0 { needsPass = true }
+  }
+
+  func fail(_ requester: UInt16, _ ticket: UInt64, _ failure: OperationFailure) {
+    // Never inside the call that gave it away.
+    figures.failed &+= 1
+    loop.post { [weak self] in
+      self?.requesters.reply(requester, ticket, .failed(failure))
+    }
+  }
+
+  func flushReplies() {
+    for requester in requesters.takeReplied() { requester.repliesEnded() }
+  }
+}
+
+/// What one loop's peer streams have counted.
+struct PeerFigures {
+  var sent: UInt64 = 0
+  var received: UInt64 = 0
+  var resent: UInt64 = 0
+  var failed: UInt64 = 0
+}

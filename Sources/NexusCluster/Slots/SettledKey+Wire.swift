@@ -1,0 +1,31 @@
+import NexusModel
+import NexusService
+import NexusStore
+import NexusWire
+
+extension [UInt8] {
+  /// `withUnsafeBytes` with the error's type kept.
+  func reading<Result>(
+    _ body: (UnsafeRawBufferPointer) throws(WireError) -> Result
+  ) throws(WireError) -> Result {
+    let outcome = withUnsafeBytes { bytes -> Swift.Result<Result, WireError> in
+      do throws(WireError) { return .success(try body(bytes)) } catch { return .failure(error) }
+    }
+    return try outcome.get()
+  }
+}
+
+extension SettledKey {
+  init(_ name: WireKey) {
+    self.init(namespace: NamespaceNumber(truncatingIfNeeded: name.namespace), key: Array(name.key))
+  }
+}
+
+extension WireEntry {
+  /// Borrows the entry's bytes: for as long as its stripe is locked.
+  init(_ entry: Entry, key: UnsafeRawBufferPointer, namespace: UInt32) {
+    self.init(
+      key: key, value: entry.value, namespace: namespace, expiresAt: UInt64(max(0, entry.expiresAt)),
+      stamp: entry.stamp, clientFlags: entry.clientFlags, version: entry.version, type: UInt32(entry.type.rawValue))
+  }
+}

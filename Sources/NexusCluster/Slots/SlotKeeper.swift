@@ -1,0 +1,384 @@
+import NexusModel
+import NexusService
+import NexusStore
+import NexusWire
+
+/// Carries out what the ownership decides: routes, entries on their way, and single keys that are needed at once.
+///
+/// Belongs to the control loop's thread. Whatever it does to a slot's route, entries or settled keys it does under the
+/// lock of the slot's stripe.
+final class SlotKeeper {
+  /// What `expect` has said of a slot.
+  private struct Expected {
+    var pull: UInt64
+    var from: MemberNumber
+    var overridesLocal: Bool
+    /// The next stretch.
+    var sequence: UInt32 = 0
+  }
+
+  private struct Arrival: Hashable {
+    var pull: UInt64
+    var from: MemberNumber
+  }
+
+  unowned let cluster: Cluster
+  let node: Node
+  let worker: Worker
+  private var ownership: Ownership
+  private var fetches: KeyFetches<SettledKey>
+  /// Entries that came with an answer, while its effects are carried out.
+  private var arriving: [SettledKey: WireEntry] = [:]
+  private var waiters: [UInt64: @Sendable () -> Void] = [:]
+  private var lastWaiter: UInt64 = 0
+  private var expected: [UInt16: Expected] = [:]
+  /// By slot: the number under which it is kept, and no more executed.
+  private var holdings: [UInt16: UInt64] = [:]
+  private var streams: [SlotStream] = []
+  private var nextTick: UInt64 = 0
+  private var streamedAt: UInt64 = 0
+  private var allowance = 0
+  /// Since the start.
+  private(set) var bytesSent: UInt64 = 0
+  private var needsRefresh = false
+  /// Slots that have come whole in this turn, by their pull; empty: something has come.
+  private var arrived: [Arrival: SlotSet] = [:]
+
+  private static let tickMilliseconds: UInt64 = 50
+  private static let streamMilliseconds: UInt64 = 5
+  private static let queuedBytesMost = 4 << 20
+
+  init(cluster: Cluster, node: Node, worker: Worker) {
+    self.cluster = cluster
+    self.node = node
+    self.worker = worker
+    let member = cluster.configuration.member
+    ownership = Ownership(me: member.id, number: 0, startedAt: member.startedAt)
+    fetches = KeyFetches(startedAt: member.startedAt)
+  }
+
+  var progress: OwnershipProgress { ownership.progress }
+  var store: Store { node.store }
+  var now: UInt64 { cluster.now }
+  private var wallClock: UnixMilliseconds { cluster.loop.now }
+
+  /// On the control loop's clock.
+  var nextDeadline: UInt64 { streams.isEmpty ? nextTick : min(nextTick, streamedAt + Self.streamMilliseconds) }
+
+  func due(_ now: UInt64) {
+    if now >= nextTick {
+      nextTick = now + Self.tickMilliseconds
+      step(.tick)
+      carryOut(fetches.tick(now: now))
+    }
+    if !streams.isEmpty, now >= streamedAt + Self.streamMilliseconds { stream(now) }
+  }
+
+  func view(_ view: OwnershipView) { step(.view(view)) }
+  func leave(limitMilliseconds: UInt64) { step(.leave(limitMilliseconds: limitMilliseconds)) }
+
+  /// The membership was exchanged with another member.
+  func refreshed() {
+    guard needsRefresh else { return }
+    needsRefresh = false
+    step(.refreshed)
+  }
+
+  /// Others take this node for dead, so they may execute what it does.
+  func away() { step(.away) }
+
+  // MARK: Ownership
+
+  private func step(_ input: OwnershipInput) {
+    let outputs = ownership.step(input, now: now)
+    guard !outputs.isEmpty else { return }
+    var routesChanged = false
+    for output in outputs {
+      if carryOut(output) { routesChanged = true }
+      carryOut(fetches.follow(output, now: now) { [unowned self] _, key in hasLocal(key) })
+    }
+    if routesChanged { cluster.routesChanged() }
+  }
+
+  /// True: routes are others now.
+  private func carryOut(_ output: OwnershipOutput) -> Bool {
+    switch output {
+    case .stop(let slots, let holding, let route):
+      each(slots) { slot in
+        node.routes.set(slot, route)
+        expected[slot.index] = nil
+        holdings[slot.index] = holding
+      }
+      return true
+    case .forget(let slots):
+      endStreams(of: slots)
+      slots.forEach { forget($0) }
+    case .execute(let slots, let sources, let keepsSettled):
+      endStreams(of: slots)
+      each(slots) { slot in
+        holdings[slot.index] = nil
+        if sources.isEmpty {
+          node.incoming.end(slot)
+        } else if !keepsSettled {
+          node.incoming.begin(slot)
+        }
+        node.routes.set(slot, sources.isEmpty ? .here : .incoming)
+      }
+      return true
+    case .whole(let slots):
+      each(slots) { slot in
+        expected[slot.index] = nil
+        node.incoming.end(slot)
+        node.routes.set(slot, .here)
+      }
+      return true
+    case .route(let slots, let route):
+      slots.forEach { node.routes.set($0, route) }
+      return true
+    case .expect(let slots, let pull, let member, let overridesLocal):
+      slots.forEach { expected[$0.index] = Expected(pull: pull, from: member, overridesLocal: overridesLocal) }
+    case .sources: break
+    case .send(let message, let member): cluster.controlPeers.controlLink(to: member)?.send(OwnershipPost(message))
+    case .stream(let slots, let holding, let pull, let member):
+      streams.removeAll { $0.member == member && !$0.slots.intersection(slots).isEmpty }
+      streams.append(SlotStream(slots: slots, holding: holding, pull: pull, member: member))
+    case .synchronize(let member): cluster.synchronize(withMember: member)
+    case .refresh:
+      needsRefresh = true
+      cluster.refreshMembership()
+    case .drained(let unmoved): cluster.drained(unmoved)
+    }
+    return false
+  }
+
+  private func endStreams(of slots: SlotSet) {
+    for index in streams.indices { streams[index].drop(slots) }
+    streams.removeAll { $0.isDone }
+  }
+
+  private func each(_ slots: SlotSet, _ body: (Slot) -> Void) {
+    slots.forEach { slot in store.withSlot(slot.index, as: worker) { body(slot) } }
+  }
+
+  private func forget(_ slot: Slot) {
+    for namespace in store.settings.indices {
+      var keys: [[UInt8]] = []
+      store.visit(slot: slot.index, in: NamespaceNumber(namespace), as: worker, now: wallClock) {
+        keys.append(Array($0.keyBytes))
+      }
+      for key in keys { remove(SettledKey(namespace: NamespaceNumber(namespace), key: key)) }
+    }
+    store.withSlot(slot.index, as: worker) { node.incoming.end(slot) }
+    holdings[slot.index] = nil
+  }
+
+  // MARK: Messages
+
+  func received(_ kind: FrameKind, _ bytes: [UInt8], from member: MemberNumber) throws(WireError) {
+    try bytes.reading { bytes throws(WireError) in
+      switch kind {
+      case .ownership: step(.received(try OwnershipPost(decoding: bytes).message, from: member))
+      case .entries: take(try Entries(decoding: bytes), from: member)
+      case .fetch: answer(try Fetch(decoding: bytes), to: member)
+      case .fetched: take(try Fetched(decoding: bytes), from: member)
+      default: break
+      }
+    }
+  }
+
+  // MARK: Entries that arrive
+
+  private func take(_ entries: Entries, from member: MemberNumber) {
+    guard let expectation = expected[entries.slot.index], expectation.pull == entries.pull,
+      expectation.from == member, expectation.sequence == entries.sequence
+    else { return }
+    expected[entries.slot.index]?.sequence += 1
+    for entry in entries.entries {
+      put(entry, overridesLocal: expectation.overridesLocal)
+    }
+    for name in entries.absent {
+      withKey(SettledKey(name)) { key in
+        guard !node.incoming.isSettled(key) else { return }
+        if expectation.overridesLocal { removeEntry(key) }
+        node.incoming.settle(key)
+      }
+    }
+    // Many come in one turn: the ownership is told once.
+    let arrival = Arrival(pull: entries.pull, from: member)
+    if entries.isLast {
+      arrived[arrival, default: SlotSet()].insert(entries.slot)
+    } else if arrived[arrival] == nil {
+      arrived[arrival] = SlotSet()
+    }
+  }
+
+  /// At the end of a turn of the loop.
+  func turnEnding() {
+    guard !arrived.isEmpty else { return }
+    let all = arrived
+    arrived = [:]
+    for (arrival, slots) in all {
+      step(
+        slots.isEmpty
+          ? .progressed(pull: arrival.pull) : .arrived(slots, pull: arrival.pull, from: arrival.from))
+    }
+  }
+
+  /// Puts an entry that has come, unless the key is settled already, and settles it.
+  private func put(_ entry: WireEntry, overridesLocal: Bool) {
+    let bytes = entry.key.count + entry.value.count
+    let namespace = NamespaceNumber(truncatingIfNeeded: entry.namespace)
+    guard Int(entry.namespace) < store.settings.count else { return }
+    // Without room the entry is lost, as eviction would lose it: the key is settled as absent.
+    let hasRoom = store.admit(bytes, in: namespace, as: worker, now: wallClock) == .stored
+    let key = store.key(entry.key, in: namespace)
+    store.withSlot(key.slot, as: worker) {
+      guard !node.incoming.isSettled(key) else { return }
+      let old = store.find(key, now: wallClock, touch: false)
+      if hasRoom, old == nil || overridesLocal, entry.expiresAt == 0 || Int64(entry.expiresAt) > wallClock {
+        let expiry: Expiry = entry.expiresAt == 0 ? .none : .at(Int64(entry.expiresAt))
+        if store.put(key, over: old, entry.value, expiry) == .stored { setFields(key, entry) }
+      }
+      node.incoming.settle(key)
+    }
+  }
+
+  private func setFields(_ key: Key, _ entry: WireEntry) {
+    guard entry.stamp != 0 || entry.version != 0 || entry.clientFlags != 0,
+      let stored = store.find(key, now: wallClock, touch: false)
+    else { return }
+    _ = store.setFields(
+      key, stored, clientFlags: entry.clientFlags, version: entry.version, stamp: entry.stamp)
+  }
+
+  // MARK: Keys that are needed at once
+
+  /// Calls back when the keys are settled here, or the slot is not executed here any more.
+  func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void) {
+    lastWaiter += 1
+    waiters[lastWaiter] = done
+    carryOut(fetches.want(keys, of: slot, waiter: lastWaiter, now: now) { [unowned self] in hasLocal($1) })
+  }
+
+  private func carryOut(_ effects: [KeyFetchEffect<SettledKey>]) {
+    for effect in effects {
+      switch effect {
+      case .send(let fetch, let member): send(fetch, to: member)
+      case .settle(let slot, let found, let absent, let overridesLocal):
+        guard node.routes[slot] == .incoming else { continue }
+        for key in found { if let entry = arriving[key] { put(entry, overridesLocal: overridesLocal) } }
+        for name in absent {
+          withKey(name) { key in
+            guard !node.incoming.isSettled(key) else { return }
+            if overridesLocal { removeEntry(key) }
+            node.incoming.settle(key)
+          }
+        }
+      case .ready(let waiter): waiters.removeValue(forKey: waiter)?()
+      }
+    }
+  }
+
+  private func send(_ fetch: KeyFetch<SettledKey>, to id: MemberID) {
+    guard let member = cluster.number(of: id), let link = cluster.controlPeers.controlLink(to: member) else { return }
+    withNames(fetch.keys) { link.send(Fetch(id: fetch.id, slot: fetch.slot, holding: fetch.holding, keys: $0)) }
+  }
+
+  /// Hands the keys, as they travel, to `body`.
+  private func withNames(_ keys: [SettledKey], _ body: ([WireKey]) -> Void) {
+    var bytes: [UInt8] = []
+    for key in keys { bytes += key.key }
+    bytes.withUnsafeBytes { bytes in
+      var start = 0
+      body(
+        keys.map { key in
+          defer { start += key.key.count }
+          return WireKey(
+            namespace: UInt32(key.namespace),
+            key: UnsafeRawBufferPointer(rebasing: bytes[start..<(start + key.key.count)]))
+        })
+    }
+  }
+
+  private func answer(_ fetch: Fetch, to member: MemberNumber) {
+    guard let link = cluster.controlPeers.controlLink(to: member) else { return }
+    guard holdings[fetch.slot.index] == fetch.holding else {
+      return link.send(Fetched(id: fetch.id, unknown: fetch.keys))
+    }
+    store.withSlot(fetch.slot.index, as: worker) {
+      var answer = Fetched(id: fetch.id)
+      for name in fetch.keys {
+        let key = store.key(name.key, in: NamespaceNumber(truncatingIfNeeded: name.namespace))
+        guard key.slot == fetch.slot.index, Int(name.namespace) < store.settings.count,
+          node.incoming.isSettled(key)
+        else {
+          answer.unknown.append(name)
+          continue
+        }
+        if let entry = store.find(key, now: wallClock, touch: false) {
+          answer.entries.append(WireEntry(entry, key: name.key, namespace: name.namespace))
+        } else {
+          answer.absent.append(name)
+        }
+      }
+      link.send(answer)
+    }
+  }
+
+  private func take(_ fetched: Fetched, from member: MemberNumber) {
+    guard let id = cluster.id(of: member) else { return }
+    var answer = KeyFetched<SettledKey>(id: fetched.id)
+    for entry in fetched.entries {
+      let key = SettledKey(WireKey(namespace: entry.namespace, key: entry.key))
+      arriving[key] = entry
+      answer.found.append(key)
+    }
+    answer.absent = fetched.absent.map { SettledKey($0) }
+    answer.unknown = fetched.unknown.map { SettledKey($0) }
+    carryOut(fetches.answered(answer, by: id, now: now) { [unowned self] in hasLocal($1) })
+    arriving = [:]
+  }
+
+  // MARK: The store
+
+  private func hasLocal(_ name: SettledKey) -> Bool {
+    withKey(name) { store.find($0, now: wallClock, touch: false) != nil }
+  }
+
+  private func withKey<Result>(_ name: SettledKey, _ body: (Key) -> Result) -> Result {
+    name.key.withUnsafeBytes { bytes in
+      let key = store.key(bytes, in: name.namespace)
+      return store.withSlot(key.slot, as: worker) { body(key) }
+    }
+  }
+
+  private func remove(_ name: SettledKey) { withKey(name) { removeEntry($0) } }
+
+  private func removeEntry(_ key: Key) {
+    if let entry = store.find(key, now: wallClock, touch: false) { store.remove(key, entry) }
+  }
+
+  // MARK: Entries that leave
+
+  /// Sends a little of every stream, as the rate allows and the receivers take it.
+  private func stream(_ now: UInt64) {
+    let rate = node.settings.rebalanceBytesPerSecond
+    let elapsed = Int(min(now - min(now, streamedAt), 100))
+    streamedAt = now
+    allowance = min(allowance + rate / 1000 * elapsed, max(rate / 20, 256 << 10))
+    var isMoving = true
+    while allowance > 0, isMoving {
+      isMoving = false
+      for index in streams.indices where allowance > 0 && !streams[index].isDone {
+        guard let link = cluster.controlPeers.controlLink(to: streams[index].member),
+          link.queuedBytes < Self.queuedBytesMost
+        else { continue }
+        let sent = streams[index].sendNext(on: link, self, now: wallClock)
+        allowance -= sent
+        bytesSent += UInt64(sent)
+        isMoving = true
+      }
+    }
+    streams.removeAll { $0.isDone }
+  }
+}
