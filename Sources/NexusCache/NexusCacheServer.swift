@@ -82,6 +82,7 @@ public final class NexusCacheServer {
     }
     if settings.isClustered { membership = try Membership(node: node, runtime: runtime, settings: settings) }
     let redis = RedisDoor(node: node)
+    var engines: [Engine] = []
     do throws(TransportError) {
       try runtime.start(statistics: node.statistics) { [node, membership] listener, loop -> any StreamDoor in
         switch listener {
@@ -90,7 +91,10 @@ public final class NexusCacheServer {
           for kind in [Operation.Kind.command, .transaction, .watch, .unwatch] {
             membership?.cluster.setExecutor(engine, for: kind, loop: loop.index)
           }
+          engines.append(engine)
           return engine
+        // Listed behind the other Redis port: the loop has its engine.
+        case Listeners.cluster: return redis.makeRedirectingDoor(engines[loop.index])
         case Listeners.peers: return membership!.doors[loop.index]
         default: return Maintenance(node.store, loop)
         }

@@ -76,6 +76,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   }
 
   func update(_ directory: PeerDirectory) {
+    for number in 0..<MemberNumber(self.directory.entries.count) {
+      guard self.directory.entry(number)?.isLive == true, directory.entry(number)?.isLive != true else { continue }
+      for executor in executors { executor?.forgetPeer(number) }
+    }
     self.directory = directory
     for (number, link) in links.enumerated() {
       if let link { link.update(directory.entry(MemberNumber(number))) }

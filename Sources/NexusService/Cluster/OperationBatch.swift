@@ -40,4 +40,10 @@ public protocol OperationExecutor: AnyObject {
   /// lock of the slot's stripe (`Operation.Flags.thisNode` goes without).
   /// - Parameter requester: which member asks.
   func execute(_ batch: inout OperationBatch, for requester: MemberNumber)
+  /// The member is dead or has left: what is kept on its behalf is let go.
+  func forgetPeer(_ member: MemberNumber)
+}
+
+extension OperationExecutor {
+  public func forgetPeer(_ member: MemberNumber) {}
 }
