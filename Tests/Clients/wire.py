@@ -98,6 +98,7 @@ MAKERS = {
     "Member.host": lambda dice: dice.choice(["127.0.0.1", "::1"]),
     "Member.weight": lambda dice: dice.randint(1, 10000),
     "GossipPeer.id": member_id,
+    "GossipUpdate.accuser": member_id,
     "Moved.member_id": member_id,
     "Hello.nonce": lambda dice: dice.randbytes(32),
     "Hello.protocol_min": lambda dice: dice.randint(0, 5),
@@ -106,7 +107,7 @@ MAKERS = {
     "Fetch.slot": lambda dice: dice.randint(0, 16383),
     "Entries.slot": lambda dice: dice.randint(0, 16383),
 }
-REQUIRED = {"MemberRecord.member", "GossipPacket.source", "Claim.slots"}
+REQUIRED = {"MemberRecord.member", "GossipPacket.source", "GossipUpdate.record"}
 
 
 def value(dice, field):
