@@ -81,6 +81,12 @@ public final class NexusCacheServer {
       }
     }
     if settings.isClustered { membership = try Membership(node: node, runtime: runtime, settings: settings) }
+    if let membership {
+      for loop in runtime.loops {
+        let executor = HTTPExecutor(node: node, loop: loop, seed: UInt64.random(in: 1 ... .max))
+        membership.cluster.setExecutor(executor, for: .http, loop: loop.index)
+      }
+    }
     let redis = RedisDoor(node: node)
     var engines: [Engine] = []
     do throws(TransportError) {

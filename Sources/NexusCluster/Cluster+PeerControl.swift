@@ -40,6 +40,7 @@ extension Cluster: PeerControl {
     default:
       let number = roster.number(of: member)
       try slots.received(kind, bytes, from: number)
+      isPictureOld = true
     }
   }
 

@@ -32,7 +32,8 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   private var joinComplaintAt: UInt64 = 0
   private var departed: (() -> Void)?
   private var haveRoutesChanged = false
-  private var isPictureOld = true
+  /// Something that `picture` shows may have changed.
+  var isPictureOld = true
   private var publishedAt: UInt64 = 0
   private var refusals: [DatagramRefusal: UInt64] = [:]
   var complaints = Complaints()

@@ -20,6 +20,8 @@ public final class Demo {
     """
 
   private let program: String
+  /// As it is typed in a terminal.
+  private let command: String
   private let settings: [(name: String, value: String)]
   private let environment: [String]
   private let count: Int
@@ -30,10 +32,15 @@ public final class Demo {
 
   /// - Parameters:
   ///   - program: what each node is started from.
+  ///   - command: how the user calls it.
   ///   - settings: given to every node; none of `ownSettings`.
   ///   - environment: as `NAME=value`; what names a setting is left out.
-  public init(program: String, nodes count: Int, settings: [(name: String, value: String)], environment: [String]) {
+  public init(
+    program: String, command: String, nodes count: Int, settings: [(name: String, value: String)],
+    environment: [String]
+  ) {
     self.program = program
+    self.command = command
     self.count = count
     self.settings = settings
     self.environment = environment.filter { !$0.hasPrefix("NEXUSCACHE_") }
@@ -136,8 +143,8 @@ public final class Demo {
     text += "  redis-cli -p \(first.ports.redis)\(ask) set greeting hello\n"
     text += "  redis-cli -p \(last.ports.redis)\(ask) get greeting\n"
     text += "  curl \(user)http://127.0.0.1:\(nodes[count / 2].ports.http)/api/cache/greeting\n"
-    text += "  \(program) ctl members\(http)\n"
-    text += "  \(program) bench --port \(first.ports.redis) --keys 100k\n"
+    text += "  \(command) ctl members\(http)\n"
+    text += "  \(command) bench --port \(first.ports.redis) --keys 100k\n"
     if count > 1 { text += "  kill -9 \(last.pid)     # a member dies, the others notice and go on\n" }
     return text + "\nStop: Ctrl-C\n\n"
   }

@@ -80,7 +80,9 @@ extension HTTPDoor: OperationRequester {
       return
     }
     exchange.pointee.phase = .answered(made(of: reply, forwarding.action))
-    responder.keyspace.statistics.pointee.noteLatency(nanoseconds: loop.monotonicNanoseconds &- forwarding.begunAt)
+    let nanoseconds = loop.monotonicNanoseconds &- forwarding.begunAt
+    responder.keyspace.statistics.pointee.noteLatency(nanoseconds: nanoseconds)
+    if case .payload = reply { responder.keyspace.statistics.pointee.notePeerLatency(nanoseconds: nanoseconds) }
     hasResumed = true
     MHD_resume_connection(forwarding.connection)
   }

@@ -77,7 +77,9 @@ private func demo(_ arguments: [String]) throws(UsageError) -> Int32 {
     return fail("cannot tell where this program lies: \(String(cString: strerror(errno)))", status: 1)
   }
   let program = String(decoding: path[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  return Demo(program: program, nodes: nodes, settings: settings, environment: environment()).run()
+  return Demo(
+    program: program, command: CommandLine.arguments[0], nodes: nodes, settings: settings, environment: environment()
+  ).run()
 }
 
 private func config(_ arguments: [String]) throws(UsageError) -> Int32 {
