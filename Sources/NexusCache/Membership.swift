@@ -23,15 +23,16 @@ final class Membership {
       HTTP2Door(loop: loop, limits: MessageStreamLimits(), gauge: gauge, log: node.log)
     }
     doors = runtime.loops.map(door)
+    let controlDoor = door(control)
     node.routes.becomeClustered()
     do throws(ClusterRefusal) {
       cluster = try Cluster(
         configuration, node: node, loops: zip(runtime.loops, doors).map { (loop: $0, streams: $1) },
-        control: (loop: control, streams: door(control)), watch: { control.watch($0) })
+        control: (loop: control, streams: controlDoor), watch: { control.watch($0) })
     } catch { throw StartFailure(error.description) }
     node.cluster = cluster
     node.routers = cluster.routers
-    discoveries = Self.discoveries(settings, node.log)
+    discoveries = try Self.discoveries(settings, loop: control, streams: controlDoor, node.log)
   }
 
   /// Once the loops run.
@@ -100,12 +101,16 @@ final class Membership {
     return found
   }
 
-  private static func discoveries(_ settings: Settings, _ log: any Log) -> [any Discovery] {
+  private static func discoveries(
+    _ settings: Settings, loop: any EventLoop, streams: any MessageStreams, _ log: any Log
+  ) throws(StartFailure) -> [any Discovery] {
     var discoveries: [any Discovery] = []
     let join = settings.join.compactMap { try? HostPort($0) }
     if !join.isEmpty { discoveries.append(StaticDiscovery(join, log: log)) }
-    if settings.discovery == "serf", let agent = try? HostPort(settings.discoveryURL) {
-      discoveries.append(SerfDiscovery(.init(agent: agent), log: log))
+    let registry: Registry
+    do throws(ConfigurationError) { registry = try Registry(settings) } catch { throw StartFailure(error.description) }
+    if let discovery = registry.discovery(settings, loop: loop, streams: streams, log: log) {
+      discoveries.append(discovery)
     }
     return discoveries
   }

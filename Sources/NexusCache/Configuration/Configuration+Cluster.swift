@@ -22,15 +22,10 @@ extension Configuration {
     for address in settings.join where NetworkAddress(address) == nil {
       throw ConfigurationError("join cannot be '\(address)': write HOST:PORT, such as 10.0.0.1:7946 or [::1]:7946")
     }
-    switch settings.discovery {
-    case "etcd", "serf":
-      if settings.discoveryURL.isEmpty {
-        throw ConfigurationError("discovery is \(settings.discovery): say where it is with discovery-url")
-      }
-    case "static":
-      if settings.join.isEmpty { throw ConfigurationError("discovery is static: name the members with join") }
-    default: break
+    if settings.discovery == "static", settings.join.isEmpty {
+      throw ConfigurationError("discovery is static: name the members with join")
     }
+    _ = try Registry(settings)
     if settings.clusterSecret.isEmpty, !settings.bind.allSatisfy(Self.isLoopback) {
       throw ConfigurationError(
         "cluster-secret is empty and bind is '\(settings.bind.joined(separator: " "))': beyond this machine a cluster "

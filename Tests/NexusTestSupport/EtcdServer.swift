@@ -1,24 +1,19 @@
 import Foundation
 import Glibc
-import NexusDiscovery
-import NexusModel
-import NexusService
-import NexusTestSupport
-import NexusTransport
 
 /// A real etcd on this machine's loopback, which can be stopped and started again at the same addresses.
-final class EtcdServer {
-  static let isInstalled = Environment.find(program: "etcd") != nil && Environment.find(program: "etcdctl") != nil
+public final class EtcdServer {
+  public static let isInstalled = ["etcd", "etcdctl"].allSatisfy { Environment.find(program: $0) != nil }
 
-  let name: String
-  let port: Int
+  public let name: String
+  public let port: Int
   private let peerPort: Int
   private let directory = Environment.makeTemporaryDirectory()
-  private(set) var process: ChildProcess?
+  public private(set) var process: ChildProcess?
   /// Of its cluster: name and peer port.
   private var members: [(String, Int)]
 
-  convenience init() throws {
+  public convenience init() throws {
     self.init("alone")
     try start()
   }
@@ -30,7 +25,7 @@ final class EtcdServer {
     members = [(name, ports[1])]
   }
 
-  static func cluster(_ names: String...) throws -> [EtcdServer] {
+  public static func cluster(_ names: String...) throws -> [EtcdServer] {
     let servers = names.map { EtcdServer($0) }
     for server in servers {
       server.members = servers.map { ($0.name, $0.peerPort) }
@@ -45,14 +40,14 @@ final class EtcdServer {
     try? FileManager.default.removeItem(atPath: directory)
   }
 
-  var url: String { "http://127.0.0.1:\(port)" }
+  public var url: String { "http://127.0.0.1:\(port)" }
 
-  func start() throws {
+  public func start() throws {
     try launch()
     try waitUntilItAnswers()
   }
 
-  func launch() throws {
+  private func launch() throws {
     let client = url, peer = "http://127.0.0.1:\(peerPort)"
     process = try ChildProcess(
       Environment.find(program: "etcd")!,
@@ -63,52 +58,21 @@ final class EtcdServer {
       ], environment: ["ETCD_UNSUPPORTED_ARCH=arm64"], output: directory + "/log")
   }
 
-  func waitUntilItAnswers() throws {
+  private func waitUntilItAnswers() throws {
     guard eventually(seconds: 60, { (try? control("get", "x"))?.status == 0 }) else {
       throw ServerFailure.doesNotAnswer(process?.output ?? "")
     }
   }
 
-  func kill(losingItsData: Bool = false) throws {
+  public func kill(losingItsData: Bool = false) throws {
     process?.stop(with: SIGKILL)
     process = nil
     if losingItsData { try FileManager.default.removeItem(atPath: directory + "/data") }
   }
 
-  @discardableResult func control(_ arguments: String...) throws -> (status: Int?, output: String) {
+  @discardableResult public func control(_ arguments: String...) throws -> (status: Int?, output: String) {
     try ChildProcess.run(
       Environment.find(program: "etcdctl")!, ["--endpoints", url, "--command-timeout=5s"] + arguments,
       environment: ["ETCDCTL_API=3"])
-  }
-}
-
-/// An event loop with message streams, for nodes to look for one another on.
-final class DiscoveryLoop {
-  let runtime: Runtime
-  let streams: HTTP2Door
-  var loop: EpollLoop { runtime.loops[0] }
-
-  /// - Parameter serving: whether it listens too, as a gRPC server that knows no method.
-  init(serving: Bool = false) throws {
-    var configuration = RuntimeConfiguration(listeners: serving ? [.init(name: "grpc", port: 0)] : [])
-    configuration.threads = 1
-    let gauge = MemoryGauge()
-    let runtime = try Runtime(configuration: configuration, gauge: gauge, log: SilentLog())
-    self.runtime = runtime
-    let streams = HTTP2Door(
-      loop: runtime.loops[0], limits: MessageStreamLimits(), gauge: gauge, log: SilentLog())
-    self.streams = streams
-    try runtime.start { _, _ in streams }
-  }
-
-  deinit { runtime.stop(graceMilliseconds: 0) }
-
-  func discovery(_ urls: String, cluster: String = "test", leaseSeconds: Int = 3, log: any Log = SilentLog()) throws
-    -> EtcdDiscovery
-  {
-    EtcdDiscovery(
-      EtcdDiscovery.Configuration(
-        endpoints: try EtcdEndpoint.list(urls), clusterName: cluster, leaseSeconds: leaseSeconds,
-        timeoutMilliseconds: 2000, retryMilliseconds: 20...500), loop: loop, streams: streams, log: log)
   }
 }
