@@ -84,8 +84,7 @@ let package = Package(
     .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel", "NexusService", "NexusWire"]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
-    .testTarget(
-      name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTestSupport"]),
+    .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
     .testTarget(
       name: "NexusHTTPDoorTests",
       dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTelemetry", "NexusHTTPDoor"]),
@@ -96,7 +95,11 @@ let package = Package(
         "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
       ]),
     .testTarget(name: "NexusGossipTests", dependencies: ["NexusModel", "NexusGossip"]),
-    .testTarget(name: "NexusSimulationTests", dependencies: ["NexusModel", "NexusGossip", "NexusSimulation"]),
+    .testTarget(
+      name: "NexusSimulationTests",
+      dependencies: [
+        "NexusModel", "NexusGossip", "NexusRing", "NexusService", "NexusSimulation", "NexusTestSupport",
+      ]),
     .testTarget(name: "NexusRESPTests", dependencies: ["NexusRESP", "NexusModel", "NexusTestSupport"]),
     .testTarget(
       name: "NexusDiscoveryTests",
