@@ -29,7 +29,9 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   private(set) var placement: Placement?
   private(set) var slots: SlotKeeper!
   private var hasJoined = false
+  private var startedAt: UInt64 = 0
   private var joinComplaintAt: UInt64 = 0
+  private static let alonenessMilliseconds: UInt64 = 600
   private var departed: (() -> Void)?
   private var haveRoutesChanged = false
   /// Something that `picture` shows may have changed.
@@ -60,8 +62,10 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
       id: configuration.member.id, clusterName: configuration.clusterName,
       productVersion: configuration.member.version, placementSettings: configuration.placementSettings, key: key)
     seal = DatagramSeal(key)
+    var member = configuration.member
+    member.isJoining = configuration.expectsOthers
     gossip = Gossip(
-      member: configuration.member, seed: UInt64.random(in: 0 ... .max),
+      member: member, seed: UInt64.random(in: 0 ... .max),
       now: control.loop.monotonicNanoseconds / 1_000_000)
     _ = roster.number(of: configuration.member.id)
     peers = (loops + [control]).map { loop, streams in
@@ -103,7 +107,8 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     log.info(
       "a member", ("node", identity.id.text), ("cluster", identity.clusterName),
       ("address", configuration.member.gossipAddress.description))
-    if !configuration.expectsOthers { hasJoined = true }
+    startedAt = now
+    hasJoined = !configuration.expectsOthers
     if !configuration.seeds.isEmpty {
       step(.join(configuration.seeds.map { GossipAddress(host: $0.host, port: $0.port) }))
     }
@@ -142,9 +147,24 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   /// Nobody can be found, and what is configured says that this node may be the first.
   private func beginAlone() {
     guard !hasJoined else { return }
-    log.info("nobody has answered: this node is the first of its cluster")
+    log.info("no member of the cluster has answered: this node begins it")
+    becomeMember()
+  }
+
+  private func becomeMember() {
+    guard !hasJoined else { return }
     hasJoined = true
+    var member = gossip.me.member
+    member.isJoining = false
+    step(.change(member))
     refresh()
+  }
+
+  /// Of nodes that all look for their cluster and find only one another, the first by name begins it.
+  private func considerBeginning() {
+    guard !hasJoined, now >= startedAt + Self.alonenessMilliseconds else { return }
+    let others = gossip.records.filter { $0.status.isLive && $0.member.id != identity.id }
+    if !others.isEmpty, others.allSatisfy({ $0.member.isJoining && $0.member.id > identity.id }) { beginAlone() }
   }
 
   public func leave() { leave(limitMilliseconds: 600_000) {} }
@@ -173,6 +193,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   // MARK: Gossip
 
   private func onDue() {
+    considerBeginning()
     if let deadline = gossip.nextDeadline, now >= deadline { step(.tick) }
     slots.due(now)
     if !hasJoined, now >= joinComplaintAt {
@@ -275,8 +296,12 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
 
   /// Works out the placement anew and tells everyone who needs to know.
   private func refresh() {
-    if gossip.liveCount > 1 { hasJoined = true }
     let records = gossip.records
+    if !hasJoined,
+      records.contains(where: { $0.status.isLive && !$0.member.isJoining && $0.member.id != identity.id })
+    {
+      return becomeMember()
+    }
     for record in records { _ = roster.number(of: record.member.id) }
     if Placement.version(of: records, settings: configuration.ring) != placement?.version {
       placement = Placement(of: records, settings: configuration.ring, previous: placement)

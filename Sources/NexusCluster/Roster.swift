@@ -35,7 +35,8 @@ struct Roster {
   }
 
   func view(_ records: [MemberRecord], _ placement: Placement) -> OwnershipView {
-    let live = records.filter(\.status.isLive).map(\.member.id).sorted()
+    // Who is still joining executes nothing and is asked nothing.
+    let live = records.filter { $0.status.isLive && !$0.member.isJoining }.map(\.member.id).sorted()
     let byIndex = placement.members.map { numbers[$0] ?? OwnershipView.nobody }
     return OwnershipView(
       version: placement.version, live: live.map { OwnershipView.Seat(number: numbers[$0]!, id: $0) },

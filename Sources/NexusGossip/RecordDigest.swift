@@ -12,7 +12,9 @@ extension MemberRecord {
     hash.add(member.zone)
     hash.add(member.version)
     hash.add(UInt64(member.peerPort) | UInt64(member.redisPort) << 16 | UInt64(member.clusterPort) << 32)
-    hash.add(UInt64(member.httpPort) | UInt64(member.weight) << 16 | (member.isLeaving ? 1 << 32 : 0))
+    hash.add(
+      UInt64(member.httpPort) | UInt64(member.weight) << 16 | (member.isLeaving ? 1 << 32 : 0)
+        | (member.isJoining ? 1 << 33 : 0))
     hash.add(member.startedAt)
     hash.add(incarnation)
     hash.add(UInt64(status.rawValue))

@@ -45,6 +45,8 @@ public struct Member: Hashable, Sendable {
   public var weight: UInt16
   /// It hands its slots over and will then leave: no slot is placed on it any more.
   public var isLeaving: Bool
+  /// It looks for the cluster that it is to belong to: no slot is placed on it yet.
+  public var isJoining: Bool
   /// The product's version, for people.
   public var version: String
   /// Milliseconds since 1970 when its process started: tells a restarted member from its former self.
@@ -52,7 +54,8 @@ public struct Member: Hashable, Sendable {
 
   public init(
     id: MemberID, host: String, peerPort: UInt16, redisPort: UInt16 = 0, clusterPort: UInt16 = 0,
-    httpPort: UInt16 = 0, zone: String = "", weight: UInt16 = 100, isLeaving: Bool = false, version: String = "",
+    httpPort: UInt16 = 0, zone: String = "", weight: UInt16 = 100, isLeaving: Bool = false,
+    isJoining: Bool = false, version: String = "",
     startedAt: UInt64 = 0
   ) {
     self.id = id
@@ -64,6 +67,7 @@ public struct Member: Hashable, Sendable {
     self.zone = zone
     self.weight = weight
     self.isLeaving = isLeaving
+    self.isJoining = isJoining
     self.version = version
     self.startedAt = startedAt
   }

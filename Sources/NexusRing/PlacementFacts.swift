@@ -15,10 +15,10 @@ struct PlacementFacts {
     self.settings = settings
     let merged = Dictionary(records.map { ($0.member.id, $0) }) { Self.isLater($1, than: $0) ? $1 : $0 }
     let sorted = merged.values.filter { $0.status != .left }.sorted { $0.member.id < $1.member.id }
-    let placed = sorted.filter { !$0.member.isLeaving }
+    let placed = sorted.filter { !$0.member.isLeaving && !$0.member.isJoining }
     self.placed = placed.map { RingMember($0.member) }
     isLive = placed.map(\.status.isLive)
-    let leaving = sorted.filter { $0.member.isLeaving && $0.status.isLive }
+    let leaving = sorted.filter { $0.member.isLeaving && !$0.member.isJoining && $0.status.isLive }
     standIns = isLive.contains(true) ? [] : leaving.map { RingMember($0.member) }
   }
 
@@ -29,6 +29,7 @@ struct PlacementFacts {
     if record.status != other.status { return record.status > other.status }
     let one = record.member, two = other.member
     if one.isLeaving != two.isLeaving { return one.isLeaving }
+    if one.isJoining != two.isJoining { return two.isJoining }
     if one.weight != two.weight { return one.weight > two.weight }
     return two.zone.utf8.lexicographicallyPrecedes(one.zone.utf8)
   }

@@ -13,6 +13,7 @@ extension Member: WireMessage {
     static let isLeaving = WireField(9, "Member.is_leaving")
     static let version = WireField(10, "Member.version")
     static let startedAt = WireField(11, "Member.started_at")
+    static let isJoining = WireField(12, "Member.is_joining")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
@@ -27,6 +28,7 @@ extension Member: WireMessage {
     sink.put(Field.isLeaving, isLeaving)
     sink.put(Field.version, version)
     sink.put(Field.startedAt, startedAt)
+    sink.put(Field.isJoining, isJoining)
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
@@ -46,6 +48,7 @@ extension Member: WireMessage {
       case 9: found.isLeaving = try reader.bool(tag, Field.isLeaving)
       case 10: found.version = try reader.text(tag, Field.version)
       case 11: found.startedAt = try reader.uint64(tag, Field.startedAt)
+      case 12: found.isJoining = try reader.bool(tag, Field.isJoining)
       default: try reader.skip(tag, "Member")
       }
     }

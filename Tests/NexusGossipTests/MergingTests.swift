@@ -58,6 +58,7 @@ import Testing
     vary { $0.member.version = "z" }
     vary { $0.member.weight = 1 }
     vary { $0.member.isLeaving = true }
+    vary { $0.member.isJoining = true }
     vary { $0.member.startedAt = 1 }
     vary { $0.incarnation = 1 }
     vary { $0.status = .suspect }

@@ -66,6 +66,7 @@ struct Description {
     put("\(path).member.zone", member.zone)
     put("\(path).member.weight", UInt64(member.weight))
     put("\(path).member.is_leaving", member.isLeaving)
+    put("\(path).member.is_joining", member.isJoining)
     put("\(path).member.version", member.version)
     put("\(path).member.started_at", member.startedAt)
     put("\(path).incarnation", record.incarnation)

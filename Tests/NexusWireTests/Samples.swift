@@ -68,7 +68,7 @@ struct Samples {
     let member = Member(
       id: memberID(), host: dice.pick(["127.0.0.1", "::1", "10.0.255.3"]), peerPort: port(), redisPort: port(),
       clusterPort: port(), httpPort: port(), zone: text(), weight: UInt16(dice.within(1...10_000)), isLeaving: flag(),
-      version: text(), startedAt: number())
+      isJoining: flag(), version: text(), startedAt: number())
     return MemberRecord(member: member, incarnation: number(), status: dice.pick(MemberStatus.allCases))
   }
 

@@ -53,7 +53,10 @@ final class SlotKeeper {
     self.node = node
     self.worker = worker
     let member = cluster.configuration.member
-    ownership = Ownership(me: member.id, number: 0, startedAt: member.startedAt)
+    var settings = OwnershipSettings()
+    // Empty slots cost next to nothing: a cluster forms in a few round trips.
+    settings.slotsPerPull = 2048
+    ownership = Ownership(me: member.id, number: 0, startedAt: member.startedAt, settings: settings)
     fetches = KeyFetches(startedAt: member.startedAt)
   }
 
