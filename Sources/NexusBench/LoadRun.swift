@@ -31,10 +31,11 @@ struct LoadRun {
     var handles: [pthread_t] = []
     let isLoad = workload.operation == .load
     if isLoad { control.phase = .measure }
-    let server = workload.serverPID.map { ServerProcess(pid: $0) }
-    var startReading = server?.read()
-    if server != nil && startReading == nil {
-      throw RunFailure("--server-pid \(workload.serverPID!): no such process, or it is not yours to look at")
+    let processes = workload.serverPIDs
+    var startReading = ServerProcess.read(processes)
+    if startReading == nil {
+      let named = processes.map(String.init).joined(separator: ",")
+      throw RunFailure("--server-pid \(named): no such process, or it is not yours to look at")
     }
     var startedAt = Clock.monotonic()
     for thread in 0..<workload.threads {
@@ -44,7 +45,7 @@ struct LoadRun {
     InterruptFlag.install()
     if !isLoad {
       wait(workload.warmUpSeconds, control) { _ in }
-      startReading = server?.read()
+      startReading = ServerProcess.read(processes)
       startedAt = Clock.monotonic()
       if control.failure == nil && !InterruptFlag.isRaised { control.phase = .measure }
     }
@@ -54,14 +55,14 @@ struct LoadRun {
       progress.show(share: share, operations: operations, seconds: elapsed)
     }
     let endedAt = Clock.monotonic()
-    let endReading = server?.read()
+    let endReading = ServerProcess.read(processes)
     control.phase = .stop
     for handle in handles { pthread_join(handle, nil) }
     progress.clear()
     if let failure = control.failure { throw RunFailure(failure) }
     var result = sum(tallies)
     result.seconds = Double(endedAt - startedAt) * 1e-9
-    if let before = startReading, let after = endReading {
+    if !processes.isEmpty, let before = startReading, let after = endReading {
       result.server = (
         after.scheduledSeconds - before.scheduledSeconds, after.tickSeconds - before.tickSeconds, after.residentBytes
       )

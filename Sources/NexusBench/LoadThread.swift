@@ -178,7 +178,7 @@ struct LoadThread {
         live -= 1
         return
       }
-      let bytes = writer.load(from: workload.firstKey + taken.first, count: taken.count)
+      let bytes = writer.load(from: taken.first, count: taken.count)
       return transmit(index, bytes, requests: taken.count, startedAt)
     }
     let bytes = writer.turn(connections[index].numbers, connections[index].reader.writes)

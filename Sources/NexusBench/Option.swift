@@ -141,6 +141,12 @@ extension Option {
       $0.firstKey = first
       return true
     },
+    Option(
+      "slots", "LIST", "only keys of these slots: 0-8191,9000 [all]", accepted: "slots from 0 to 16383, as 0-99,200"
+    ) {
+      $0.slots = SlotSet($1)
+      return $0.slots != nil
+    },
     .count("key-size", "BYTES", "[16]", 1...250, \.keySize),
     Option("value-size", "BYTES", "32, 4kb, or a range as 100-2000 [32]", accepted: "a size or a range, at most 512mb")
     {
@@ -178,10 +184,12 @@ extension Option {
   private static let outputOptions: [Option] = [
     .seconds("duration", "measured time [10s]", \.durationSeconds),
     .seconds("warm-up", "time before measuring [1s]", \.warmUpSeconds),
-    Option("server-pid", "PID", "also report this process's CPU per operation and memory", accepted: "a process id") {
-      guard let pid = Int32($1), pid > 0 else { return false }
-      $0.serverPID = pid
-      return true
+    Option(
+      "server-pid", "PID[,PID]", "also report these processes' CPU per operation and memory", accepted: "process ids"
+    ) {
+      let parts = $1.split(separator: ",", omittingEmptySubsequences: false)
+      $0.serverPIDs = parts.compactMap { Int32($0) }.filter { $0 > 0 }
+      return $0.serverPIDs.count == parts.count
     },
     .flag("json", "one JSON object on standard output", \.json),
     .flag("no-progress", "no progress bar on the terminal", \.progress, to: false),

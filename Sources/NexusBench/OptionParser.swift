@@ -43,6 +43,7 @@ extension Workload {
     }
     workload.adjust(named)
     try workload.check(named)
+    try workload.chooseKeys()
     return workload
   }
 
@@ -61,7 +62,13 @@ extension Workload {
 
   /// What options mean together.
   private func check(_ named: Set<String>) throws(UsageError) {
-    let last = firstKey + keys - 1
+    let last = largestKey
+    if slots != nil && tracePath != nil {
+      throw UsageError("--slots chooses keys, and a trace has its own: leave one out")
+    }
+    if slots != nil && largestKey - firstKey > UInt64(UInt32.max) {
+      throw UsageError("--keys is too many for so few --slots: name more slots, or fewer keys")
+    }
     if keySize < KeyFormat.digitCount(last) {
       throw UsageError(
         "--key-size \(keySize) cannot hold key number \(last): use at least \(KeyFormat.digitCount(last))")
@@ -81,6 +88,15 @@ extension Workload {
     }
     if durationSeconds <= 0 && operation != .load && tracePath == nil {
       throw UsageError("--duration must be above 0")
+    }
+  }
+
+  /// With `--slots`: which numbers those keys have.
+  private mutating func chooseKeys() throws(UsageError) {
+    guard let slots else { return }
+    keyOffsets = slots.offsets(of: keys, from: firstKey, keyFormat)
+    if keyOffsets.count < keys {
+      throw UsageError("there are only \(keyOffsets.count) keys of these --slots up to number \(largestKey)")
     }
   }
 

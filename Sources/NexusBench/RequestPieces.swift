@@ -16,7 +16,7 @@ struct RequestPieces {
   init(_ workload: Workload) {
     wire = workload.wire
     ttl = workload.ttlMilliseconds
-    keyFormat = KeyFormat(size: workload.keySize, largest: workload.firstKey + workload.keys - 1)
+    keyFormat = workload.keyFormat
     blankKey = keyFormat.blank()
     var random = SplitMix64(seed: 0x6E65_7875_73)
     letters = (0..<workload.valueSizes.upperBound).map { _ in UInt8(ascii: "a") + UInt8(random.below(26)) }

@@ -75,15 +75,15 @@ struct RequestWriter {
     return laid.bytes
   }
 
-  /// Writes of the keys `from..<from + count`, at most a pipeline of them.
+  /// Writes of the `count` keys of the run from the one at `from` on, at most a pipeline of them.
   mutating func load(from: UInt64, count: Int) -> UnsafeRawBufferPointer {
     guard keyPositions.isEmpty else {
       let stride = laid.count / workload.pipeline
-      for index in 0..<count { pieces.patch(laid.base + keyPositions[index], from + UInt64(index)) }
+      for index in 0..<count { pieces.patch(laid.base + keyPositions[index], chooser.number(at: from + UInt64(index))) }
       return UnsafeRawBufferPointer(start: laid.base, count: stride * count)
     }
     scratch.count = 0
-    for index in 0..<count { appendSet(from + UInt64(index)) }
+    for index in 0..<count { appendSet(chooser.number(at: from + UInt64(index))) }
     return scratch.bytes
   }
 

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What Linux knows of the process under load.
+/// What Linux knows of a process under load.
 public struct ServerProcess {
   public let pid: Int32
 
@@ -32,6 +32,18 @@ public struct ServerProcess {
       reading.scheduledSeconds += nanoseconds * 1e-9
     }
     return reading
+  }
+
+  /// The sum over these processes; nil where one of them cannot be read.
+  static func read(_ pids: [Int32]) -> Reading? {
+    var sum = Reading()
+    for pid in pids {
+      guard let reading = ServerProcess(pid: pid).read() else { return nil }
+      sum.tickSeconds += reading.tickSeconds
+      sum.scheduledSeconds += reading.scheduledSeconds
+      sum.residentBytes += reading.residentBytes
+    }
+    return sum
   }
 
   private static func entries(_ path: String) -> [String] {

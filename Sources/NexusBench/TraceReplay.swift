@@ -52,8 +52,8 @@ struct TraceReplay {
   }
 
   private mutating func run() throws(RunFailure) -> RunResult {
-    let server = workload.serverPID.map { ServerProcess(pid: $0) }
-    let before = server?.read()
+    let processes = workload.serverPIDs
+    let before = ServerProcess.read(processes)
     let start = Clock.monotonic()
     let cpuAtStart = Clock.threadCPU()
     // The batch in which a key was asked for last.
@@ -78,7 +78,7 @@ struct TraceReplay {
     result.seconds = Double(Clock.monotonic() - start) * 1e-9
     result.generatorSeconds = Double(Clock.threadCPU() - cpuAtStart) * 1e-9
     result.operations = trace.keys.count
-    if let before, let after = server?.read() {
+    if let before, !processes.isEmpty, let after = ServerProcess.read(processes) {
       result.server = (
         after.scheduledSeconds - before.scheduledSeconds, after.tickSeconds - before.tickSeconds, after.residentBytes
       )

@@ -36,6 +36,10 @@ struct Workload: Equatable {
 
   var keys: UInt64 = 1_000_000
   var firstKey: UInt64 = 0
+  /// Keys of these slots alone; nil: of any.
+  var slots: SlotSet?
+  /// With `slots`: the numbers of the run's `keys` keys, each less `firstKey`. Else empty: they follow one another.
+  var keyOffsets: [UInt32] = []
   var keySize = 16
   var valueSizes = 32...32
   /// 0...0: no TTL.
@@ -53,11 +57,15 @@ struct Workload: Equatable {
   var seed: UInt64 = 1
   var tracePath: String?
 
-  var serverPID: Int32?
+  /// Processes whose CPU and memory are added up.
+  var serverPIDs: [Int32] = []
   var json = false
   var progress = true
 
   var endpoint: String { unixSocket ?? "\(host):\(port)" }
+  /// No key of the run has a larger number.
+  var largestKey: UInt64 { firstKey + (slots?.reach(keys) ?? keys) - 1 }
+  var keyFormat: KeyFormat { KeyFormat(size: keySize, largest: largestKey) }
   /// Operations in one turn of one connection.
   var operationsPerTurn: Int { pipeline * batch }
 }

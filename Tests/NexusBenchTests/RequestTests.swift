@@ -21,6 +21,27 @@ import Testing
     )
   }
 
+  @Test(arguments: ["--first-key 7 --slots 3,100-4000,16383", "--key-size 12 --slots 0-99"])
+  func keysOfChosenSlotsAreAllLoadedAndNoOthersAreAsked(options: String) throws {
+    let line = "\(options) --keys 300 --value-size 3 --pipeline 300"
+    func keys(_ requests: String) -> [String] {
+      requests.split(separator: "\r\n").filter { $0.contains(/^(key:)?0+[0-9]*$/) && $0.utf8.count >= 12 }.map(
+        String.init)
+    }
+    let loaded = keys(try text("\(line) --op load") { $0.load(from: 0, count: 300) })
+    let asked = keys(try text("\(line) --op get") { $0.turn(nil, nil) })
+    #expect(loaded.count == 300)
+    #expect(Set(loaded).count == 300)
+    #expect(asked.count == 300)
+    #expect(Set(loaded).isSuperset(of: asked))
+    let chosen = try #require(options.split(separator: " ").last)
+    let slots = chosen.split(separator: ",").map { $0.split(separator: "-").map { UInt16($0)! } }
+    for key in loaded {
+      let slot = Array(key.utf8).withUnsafeBytes { Slot(of: $0).index }
+      #expect(slots.contains { $0[0] <= slot && slot <= $0[$0.count - 1] }, "\(key) is in slot \(slot)")
+    }
+  }
+
   @Test func eachProtocolWritesAsItsManualSays() throws {
     let one = "--keys 1 --key-size 1 --value-size 1 --op set --ttl 1500ms"
     func sent(_ name: String) throws -> String {

@@ -38,6 +38,13 @@ import Testing
     (["--keys", "10m", "--key-size", "6"], "--key-size 6 cannot hold key number 9999999"),
     (["--protocol", "http", "--op", "get", "--batch", "2"], "http has no read of several keys"),
     (["--duration", "0"], "--duration must be above 0"),
+    (["--slots", "5-3"], "--slots '5-3' is not valid: accepted is slots from 0 to 16383"),
+    (["--slots", "16384"], "--slots '16384' is not valid"),
+    (["--slots", "0-9,"], "--slots '0-9,' is not valid"),
+    (["--slots", "7", "--keys", "10m"], "--keys is too many for so few --slots"),
+    (["--slots", "7", "--keys", "9", "--key-size", "6"], "--key-size 6 cannot hold key number"),
+    (["--slots", "7", "--trace", "t"], "a trace has its own"),
+    (["--server-pid", "1,x"], "--server-pid '1,x' is not valid: accepted is process ids"),
   ]) func aBadCommandLineIsRefusedWithItsReason(arguments: [String], reason: String) {
     #expect {
       _ = try Workload.parse(arguments)

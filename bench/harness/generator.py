@@ -11,7 +11,7 @@ def run(server, **options):
     """Runs the generator against a server; answers its figures. Underscores stand for hyphens; True is a switch."""
     command = [
         NEXUSCACHE, "bench", "--port", str(server.port), "--protocol", options.pop("protocol", server.protocol),
-        "--server-pid", str(server.pid), "--json",
+        "--server-pid", ",".join(map(str, server.pids)), "--json",
     ]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")

@@ -5,6 +5,8 @@ import os
 import statistics
 
 OURS = "nexuscache"
+# Sections of a page that are filled independently of one another, each between its markers.
+NODE, CLUSTER = "bench", "bench-cluster"
 
 
 class Check:
@@ -39,9 +41,10 @@ class Check:
 class Row:
     """One cell: a figure per server."""
 
-    def __init__(self, group, cell, unit, values, checks=(), remarks=(), samples=None):
+    def __init__(self, group, cell, unit, values, checks=(), remarks=(), samples=None, section=NODE):
         self.group, self.cell, self.unit = group, cell, unit
         self.values = values
+        self.section = section
         self.checks = list(checks)
         self.remarks = list(remarks)
         self.samples = samples or {}
@@ -117,34 +120,51 @@ def write(folder, machine, rows, notes, mode):
     os.makedirs(folder, exist_ok=True)
     failed = [check for row in rows for check in row.checks if not check.passes and not check.aim]
     head = f"Measured on {machine_sentence(machine)}; {mode} run."
-    quoted = head + "\n" + table(rows)
+    for section in (NODE, CLUSTER):
+        mine = [row for row in rows if row.section == section]
+        path = quoted_path(folder, section)
+        if mine:
+            with open(path, "w") as file:
+                file.write(head + "\n" + table(mine))
+        elif os.path.exists(path):
+            os.remove(path)
     remarks = [f"- {row.cell}: {remark}" for row in rows for remark in row.remarks]
-    report = "# Benchmarks\n\n" + quoted + "\n"
+    report = "# Benchmarks\n\n" + head + "\n" + table(rows) + "\n"
     if remarks or notes:
         report += "\nRemarks\n\n" + "\n".join(remarks + [f"- {note}" for note in notes]) + "\n"
     with open(os.path.join(folder, "report.md"), "w") as file:
         file.write(report)
-    with open(os.path.join(folder, "table.md"), "w") as file:
-        file.write(quoted)
     everything = {"machine": machine, "mode": mode, "notes": notes, "rows": [row.as_json() for row in rows]}
     with open(os.path.join(folder, "report.json"), "w") as file:
         json.dump(everything, file, indent=1)
     return failed
 
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+def quoted_path(folder, section):
+    return os.path.join(folder, f"{section}.md")
+
+
+def markers(section):
+    return f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
 
 
 def quote_in(path, folder):
-    """Replaces what stands between the markers of a page by the last table. False: the page has no markers."""
+    """Puts the last run's tables between their sections' markers in a page; answers the sections without markers."""
     with open(path) as file:
         page = file.read()
-    if BEGIN not in page or END not in page:
-        return False
-    with open(os.path.join(folder, "table.md")) as file:
-        table_text = file.read()
-    before, rest = page.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
+    homeless = []
+    for section in (NODE, CLUSTER):
+        if not os.path.exists(quoted_path(folder, section)):
+            continue
+        begin, end = markers(section)
+        if begin not in page or end not in page:
+            homeless.append(section)
+            continue
+        with open(quoted_path(folder, section)) as file:
+            table_text = file.read()
+        before, rest = page.split(begin, 1)
+        _, after = rest.split(end, 1)
+        page = f"{before}{begin}\n{table_text}{end}{after}"
     with open(path, "w") as file:
-        file.write(f"{before}{BEGIN}\n{table_text}{END}{after}")
-    return True
+        file.write(page)
+    return homeless

@@ -1,5 +1,6 @@
 """The servers under measurement: started on a free port of 127.0.0.1, pinned to the server's core, stopped by pid."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -26,10 +27,13 @@ class Missing(Exception):
     """The program is not installed."""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count):
+    """Different ports of 127.0.0.1 that nobody has."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in sockets]
 
 
 class Server:
@@ -37,11 +41,12 @@ class Server:
 
     name = None
     protocol = "resp"
+    role = "server"
     started = []
 
     def __init__(self, **settings):
         self.settings = settings
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.process = None
         self.folder = None
 
@@ -49,6 +54,12 @@ class Server:
         raise NotImplementedError
 
     def start(self):
+        self.launch()
+        self.wait_until_it_answers()
+        return self
+
+    def launch(self):
+        """Starts the process, and does not wait for it."""
         command = self.command()
         if not (shutil.which(command[0]) or os.path.exists(command[0])):
             raise Missing(command[0])
@@ -56,14 +67,16 @@ class Server:
         self.log = open(os.path.join(self.folder, "log"), "w+")
         self.process = subprocess.Popen(
             command, cwd=self.folder, stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            preexec_fn=machine.placed("server"))
+            preexec_fn=machine.placed(self.role))
         Server.started.append(self)
-        self.wait_until_it_answers()
-        return self
 
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def pids(self):
+        return [self.pid]
 
     def wait_until_it_answers(self):
         deadline = time.monotonic() + 10
@@ -75,16 +88,24 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.02)
-        self.log.seek(0)
-        text = self.log.read().strip()
+        text = self.log_text()
         self.stop()
         raise RuntimeError(f"{self.name} did not start: {' '.join(self.command())}\n{text}")
+
+    def log_text(self):
+        self.log.seek(0)
+        return self.log.read().strip()
+
+    def terminate(self):
+        """Asks the process to end, and does not wait for it."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
 
     def stop(self):
         if self in Server.started:
             Server.started.remove(self)
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.terminate()
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
@@ -127,13 +148,14 @@ class NexusCache(Server):
     def __init__(self, **settings):
         self.http = settings.pop("http", False)
         super().__init__(**settings)
+        self.http_port = self.port if self.http else 0
         if self.http:
             self.protocol = "http"
 
     def command(self):
         command = [
             NEXUSCACHE, "serve", "--bind", "127.0.0.1", "--threads", "1", "--log-level", "warning",
-            "--redis-port", str(0 if self.http else self.port), "--http-port", str(self.port if self.http else 0),
+            "--redis-port", str(0 if self.http else self.port), "--http-port", str(self.http_port),
         ]
         for name, value in self.settings.items():
             command += [f"--{name.replace('_', '-')}", str(value)]

@@ -1,0 +1,169 @@
+"""Clusters on this machine: what forwarding costs, CPU per operation beside Redis Cluster, formation, idle memory."""
+
+import subprocess
+import time
+
+from . import fleets, generator, machine, speed
+from .fleets import NexusCluster, RedisCluster
+from .results import CLUSTER, OURS, Check, Row, median
+from .servers import Missing, NexusCache, Redis
+
+FORWARDED, OWN = "forwarded", "asked of the owner"
+DEPTHS = (1, 16, 64)
+# The one depth at which something is required of forwarding; at the others it is an aim.
+REQUIRED_DEPTH = 16
+FORWARDED_BOUND = 2.5
+THREE_NODES_BOUND = 2.5
+FORMATION_SECONDS = {3: 1.0, 9: 3.0}
+
+
+class View:
+    """A server as the generator sees it: where it is asked, and whose CPU counts."""
+
+    protocol = "resp"
+
+    def __init__(self, name, asked, counted):
+        self.name, self.port = name, asked.port
+        self.pids = [server.pid for server in counted]
+
+
+def forwarding_cells(plan, wanted):
+    """GETs of keys that another member has: both nodes' CPU, beside the owner asked directly, and nodes alone."""
+    depths = [depth for depth in DEPTHS if wanted(f"cluster-forward{depth}")]
+    if not depths:
+        return
+    with NexusCluster(2, max_memory="4gb") as cluster:
+        door, owner = cluster.servers
+        slots = cluster.slots_of(owner)
+        alone = speed.start_all([lambda: NexusCache(max_memory="4gb"), Redis])
+        try:
+            for server in (owner, *alone):
+                generator.load(server, plan.keys, slots=slots)
+            views = [View(FORWARDED, door, cluster.servers), View(OWN, owner, cluster.servers)]
+            views += [View(server.name, server, [server]) for server in alone]
+            for depth in depths:
+                yield forwarding_cell(plan, views, slots, depth)
+        finally:
+            for server in alone:
+                server.stop()
+
+
+def forwarding_cell(plan, views, slots, depth):
+    settings = {
+        "op": "get", "keys": plan.keys, "connections": 50, "pipeline": depth, "slots": slots, "spin": True,
+        **plan.times,
+    }
+    samples = speed.measured(views, settings, plan.rounds, lambda _: {})
+    remarks = [speed.latency_remark(samples), *speed.bottleneck_remarks(samples)]
+    for name, runs in samples.items():
+        lost = sum(run["misses"] + run["errors"] for run in runs)
+        if lost:
+            remarks.append(f"{name}: {lost:,} of {sum(run['operations'] for run in runs):,} GETs found nothing")
+    values = speed.medians(samples)
+    aim = depth != REQUIRED_DEPTH
+    checks = [Check("times a node's local GET", values[FORWARDED] / values[OURS], "<=", FORWARDED_BOUND, aim)]
+    if "redis" in values:
+        checks.append(Check("times Redis's local GET", values[FORWARDED] / values["redis"], "<=", 1.0, aim))
+    return Row(
+        "Server CPU of a GET that another member answers: both nodes together",
+        "no pipelining" if depth == 1 else f"pipeline {depth}", "us", values, checks, remarks,
+        speed.compact(samples), section=CLUSTER)
+
+
+def redis_benchmark(cluster, operation, requests, pipeline, keys_per_node):
+    """One run of redis-benchmark, which routes by CLUSTER NODES: CPU of all nodes per operation, and the rate."""
+    command = [
+        "redis-benchmark", "--cluster", "-p", str(cluster.port), "-t", operation, "-n", str(requests), "-c", "50",
+        "-P", str(pipeline), "-r", str(keys_per_node), "-d", "32", "--csv",
+    ]
+    before = sum(machine.cpu_seconds(pid) for pid in cluster.pids)
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=machine.placed("generator"))
+    seconds = time.monotonic() - started
+    used = sum(machine.cpu_seconds(pid) for pid in cluster.pids) - before
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines or not lines[-1].startswith(f'"{operation.upper()}"'):
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()} {done.stdout.strip()[-500:]}")
+    return {
+        speed.CPU: used / requests * 1e6, "server_busy": used / seconds,
+        "ops_per_second": float(lines[-1].split(",")[1].strip('"')),
+    }
+
+
+def three_node_cells(plan, wanted):
+    """Three nodes each, asked by redis-benchmark --cluster at pipeline 16."""
+    operations = [operation for operation in ("get", "set") if wanted(f"cluster-{operation}16")]
+    if not operations:
+        return
+    clusters = []
+    keys_per_node = plan.keys // 3
+    try:
+        for make in (lambda: NexusCluster(3, max_memory="2gb"), lambda: RedisCluster(3)):
+            try:
+                clusters.append(make().start())
+            except Missing as missing:
+                machine.note(f"{missing} is not installed: its columns are empty")
+        for cluster in clusters:
+            # Random writes: five times as many as there are keys leave less than 1% unwritten.
+            redis_benchmark(cluster, "set", 5 * plan.keys, 64, keys_per_node)
+        for operation in operations:
+            samples = {cluster.name: [] for cluster in clusters}
+            for _ in range(plan.rounds):
+                for cluster in clusters:
+                    run = redis_benchmark(cluster, operation, plan.cluster_requests, 16, keys_per_node)
+                    samples[cluster.name].append(run)
+            values = speed.medians(samples)
+            checks = []
+            if "redis" in values and OURS in values:
+                ratio = values["redis"] / values[OURS]
+                checks.append(Check("times less than Redis Cluster", ratio, ">=", THREE_NODES_BOUND))
+            rates = "; ".join(
+                f"{name} {median([run['ops_per_second'] for run in runs]):,.0f}/s, "
+                f"servers {median([run['server_busy'] for run in runs]):.0%} of a core"
+                for name, runs in samples.items())
+            yield Row(
+                "Server CPU per operation, three nodes together, `redis-benchmark --cluster`",
+                f"{operation.upper()}, pipeline 16", "us", values, checks, [rates], samples, section=CLUSTER)
+    finally:
+        for cluster in clusters:
+            cluster.stop()
+
+
+def formation_cells(plan, wanted):
+    """Seconds from the start of the first process until every node is ready and knows all."""
+    for size, bound in FORMATION_SECONDS.items():
+        if not wanted(f"cluster-formation{size}"):
+            continue
+        samples = {}
+        for _ in range(plan.formations):
+            for make in (NexusCluster, RedisCluster):
+                with fleets.if_installed(make, size, role="floating") as cluster:
+                    if cluster:
+                        samples.setdefault(cluster.name, []).append(cluster.formed_after)
+        values = {name: median(seconds) for name, seconds in samples.items()}
+        yield Row(
+            "From the first process's start to a cluster that serves", f"{size} nodes", "s", values,
+            [Check("seconds", values[OURS], "<=", bound)],
+            [f"{name}: at most {max(seconds):.2f} s" for name, seconds in samples.items()], samples, section=CLUSTER)
+
+
+def idle_member_cell(plan, wanted):
+    """Resident memory of a node that nobody has asked anything, alone and as one of three."""
+    if not wanted("cluster-idle"):
+        return
+    rows = {"a node by itself": {}, "one of three": {}}
+    for make in (lambda: NexusCache(max_memory="1gb"), Redis):
+        for server in speed.start_all([make]):
+            try:
+                time.sleep(plan.settle)
+                rows["a node by itself"][server.name] = server.resident_bytes() / 2**20
+            finally:
+                server.stop()
+    for make in (NexusCluster, RedisCluster):
+        with fleets.if_installed(make, 3) as cluster:
+            if cluster:
+                time.sleep(plan.settle)
+                rows["one of three"][cluster.name] = median(
+                    [server.resident_bytes() / 2**20 for server in cluster.servers])
+    for cell, values in rows.items():
+        yield Row("Resident memory of an idle node", cell, "MiB", values, section=CLUSTER)
