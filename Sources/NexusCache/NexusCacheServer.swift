@@ -125,9 +125,9 @@ public final class NexusCacheServer {
   public func stop() {
     guard isRunning else { return }
     isRunning = false
-    membership?.leave(limitMilliseconds: 1500)
-    for door in httpDoors { door.drain(milliseconds: 1500) }
-    runtime.stop(graceMilliseconds: 3000)
+    membership?.leave(limitMilliseconds: 2000)
+    for door in httpDoors { door.drain(milliseconds: 1000) }
+    runtime.stop(graceMilliseconds: membership == nil ? 3000 : 1500)
     for door in httpDoors { door.stop() }
     log.info("stopped")
     (log as? StreamLog)?.flush()

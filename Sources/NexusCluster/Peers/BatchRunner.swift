@@ -54,6 +54,13 @@ struct BatchRunner {
     count += 1
   }
 
+  /// Empties the runner without running anything.
+  mutating func discard(_ each: (UInt32) -> Void) {
+    for index in 0..<count { each(ids[index]) }
+    count = 0
+    argumentCount = 0
+  }
+
   /// Forgets what `begin` began.
   mutating func abandon() { argumentCount = firsts[count] }
 

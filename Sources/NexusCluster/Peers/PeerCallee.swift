@@ -141,7 +141,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   private func execute() {
     guard case .open(let caller) = phase, owner.batch.count > 0 else { return }
-    let number = owner.directory.number(of: caller) ?? owner.myself
+    guard let number = owner.directory.number(of: caller) else { return refuseStranger(caller) }
     owner.noteReceived(owner.batch.count)
     owner.batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
       switch outcome {
@@ -152,6 +152,11 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       case .keysMissing: owner.park(operation, self, UInt64(id), missing: missing, origin: number)
       }
     }
+  }
+
+  /// It is a member whose name gossip has not brought here yet: nothing was run, and it may try again at once.
+  private func refuseStranger(_ caller: MemberID) {
+    owner.batch.discard { answer($0, .stopping, "member \(caller) is not known here yet") }
   }
 
   /// An operation whose slot is not executed here: it waits if the slot is on its way here, otherwise it goes back.

@@ -235,7 +235,7 @@ final class PeerLink: MessageStreamHandler {
 
   /// It was not run there.
   private func again(_ record: PendingOperation, _ failure: OperationFailure) {
-    if record.flags.contains(.severalSlots) || record.attempts > 100 {
+    if record.flags.contains(.severalSlots) {
       owner.answered(record, .failed(failure))
     } else {
       owner.again(record, bytes(of: record), on: number)

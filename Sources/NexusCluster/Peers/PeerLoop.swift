@@ -290,7 +290,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     let sent = parked.withOperation { operation in
       link.send(
         operation, ticket: parked.ticket, requester: parked.requester, deadline: parked.deadline,
-        attempts: parked.attempts + 1, isDirect: isDirect)
+        attempts: min(parked.attempts, 254) + 1, isDirect: isDirect)
     }
     if !sent { fail(parked.requester, parked.ticket, .overloaded(link.id)) }
     return sent
