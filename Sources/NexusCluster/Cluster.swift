@@ -261,6 +261,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
 
   private func drop(_ refusal: DatagramRefusal, _ address: GossipAddress) {
     refusals[refusal, default: 0] += 1
+    isPictureOld = true
     if refusal == .replayed { return }
     complain(
       "a datagram was dropped", "\(refusal.rawValue) \(address.host)", ("reason", refusal.sentence),
@@ -326,6 +327,8 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     let progress = slots.progress
     picture.incomingCount = progress.incoming + progress.awaited
     picture.outgoingCount = progress.held + progress.misplaced
+    picture.datagramsDropped = DatagramRefusal.allCases.map { ($0.rawValue, refusals[$0] ?? 0) }
+    picture.rebalancedBytes = slots.bytesSent
     picture.isReady = hasJoined && progress.incoming == 0 && progress.awaited == 0
     shared.withLock { $0 = picture }
   }

@@ -31,6 +31,7 @@ public struct Metric: Sendable {
   /// On members of a cluster only.
   static let cluster = [
     clusterMembers, clusterSlotsExecuted, clusterSlotsIncoming, clusterSlotsOutgoing, clusterReady,
+    clusterDatagramsDropped, clusterRebalancedBytes,
   ]
   static let process = [
     uptime, eventLoops, processCPU, processResident, processVirtual, processOpenDescriptors, processMaxDescriptors,
@@ -98,6 +99,11 @@ public struct Metric: Sendable {
     "nexuscache_cluster_slots_incoming", .gauge, "Slots on their way to this node.")
   static let clusterSlotsOutgoing = Metric(
     "nexuscache_cluster_slots_outgoing", .gauge, "Slots on their way from this node.")
+  static let clusterDatagramsDropped = Metric(
+    "nexuscache_cluster_datagrams_dropped_total", .counter,
+    "Datagrams on the peer port that were not let in, by reason.")
+  static let clusterRebalancedBytes = Metric(
+    "nexuscache_cluster_rebalanced_bytes_total", .counter, "Entries sent to new owners of their slots.")
   static let clusterReady = Metric(
     "nexuscache_cluster_ready", .gauge, "1 once this node has joined and all that is its own has arrived.")
   static let uptime = Metric("nexuscache_uptime_seconds", .gauge, "Time since the node started.")

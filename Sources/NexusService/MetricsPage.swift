@@ -115,6 +115,11 @@ public struct MetricsPage: ~Copyable {
     out.metric(.clusterSlotsIncoming, picture.incomingCount)
     out.metric(.clusterSlotsOutgoing, picture.outgoingCount)
     out.metric(.clusterReady, picture.isReady ? 1 : 0)
+    out.head(of: .clusterDatagramsDropped)
+    for (reason, count) in picture.datagramsDropped {
+      out.sample(.clusterDatagramsDropped, "reason=\"\(reason)\"", "\(count)")
+    }
+    out.metric(.clusterRebalancedBytes, picture.rebalancedBytes)
   }
 
   private func writeProcess(_ out: inout OutputBuffer) {

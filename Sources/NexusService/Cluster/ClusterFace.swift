@@ -43,6 +43,10 @@ public struct ClusterPicture: Sendable {
   /// Slots on their way to this node, and from it.
   public var incomingCount = 0
   public var outgoingCount = 0
+  /// Datagrams that were not let in, by reason: all reasons, also those with none.
+  public var datagramsDropped: [(String, UInt64)] = []
+  /// Bytes of entries sent to new owners of their slots.
+  public var rebalancedBytes: UInt64 = 0
   /// Joined, and everything that is this node's has arrived.
   public var isReady = true
 
