@@ -3,6 +3,8 @@ import Glibc
 /// One connection of the generator. Lives in raw memory beside its thread's others.
 struct Connection {
   let descriptor: Int32
+  /// Which of the workload's shares it carries.
+  let share: Int
   var reader: ReplyReader
   /// Requests whose replies are still to come.
   var outstanding = 0
@@ -21,8 +23,9 @@ struct Connection {
   /// Numbers of the keys of this turn, for `--fill`.
   var numbers: UnsafeMutablePointer<UInt64>?
 
-  init(_ descriptor: Int32, _ workload: Workload) {
-    self.descriptor = descriptor
+  init(_ dialled: Dial.Dialled, _ workload: Workload) {
+    descriptor = dialled.descriptor
+    share = dialled.share
     reader = ReplyReader(workload.wire, batch: workload.batch)
     if workload.fillMisses {
       numbers = .allocate(capacity: workload.pipeline)

@@ -8,6 +8,12 @@ struct RunFailure: Error {
 
 /// Connected sockets to the server under load.
 enum Dial {
+  /// A connected socket, and which of the workload's shares goes over it.
+  struct Dialled {
+    let descriptor: Int32
+    let share: Int
+  }
+
   /// A connected, non-blocking socket.
   static func connect(_ workload: Workload) throws(RunFailure) -> Int32 {
     let descriptor = try open(workload)

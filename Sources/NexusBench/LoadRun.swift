@@ -26,7 +26,7 @@ struct LoadRun {
 
   func perform() throws(RunFailure) -> RunResult {
     let control = RunControl(threads: workload.threads)
-    let descriptors = try dialAll()
+    let dialled = try dialAll()
     let tallies = (0..<workload.threads).map { _ in Tally() }
     var handles: [pthread_t] = []
     let isLoad = workload.operation == .load
@@ -39,7 +39,7 @@ struct LoadRun {
     }
     var startedAt = Clock.monotonic()
     for thread in 0..<workload.threads {
-      let own = stride(from: thread, to: descriptors.count, by: workload.threads).map { descriptors[$0] }
+      let own = stride(from: thread, to: dialled.count, by: workload.threads).map { dialled[$0] }
       handles.append(startThread(own, thread, control, tallies[thread]))
     }
     InterruptFlag.install()
@@ -70,20 +70,27 @@ struct LoadRun {
     return result
   }
 
-  private func dialAll() throws(RunFailure) -> [Int32] {
-    var descriptors: [Int32] = []
+  private func dialAll() throws(RunFailure) -> [Dial.Dialled] {
+    let shares = workload.shares
+    var dialled: [Dial.Dialled] = []
     do {
-      for _ in 0..<workload.connections { descriptors.append(try Dial.connect(workload)) }
+      for index in 0..<workload.connections {
+        // Each thread has connections of every share.
+        let share = index / workload.threads % shares.count
+        dialled.append(Dial.Dialled(descriptor: try Dial.connect(shares[share]), share: share))
+      }
     } catch {
-      for descriptor in descriptors { close(descriptor) }
+      for one in dialled { close(one.descriptor) }
       throw error
     }
-    return descriptors
+    return dialled
   }
 
-  private func startThread(_ descriptors: [Int32], _ number: Int, _ control: RunControl, _ tally: Tally) -> pthread_t {
+  private func startThread(
+    _ dialled: [Dial.Dialled], _ number: Int, _ control: RunControl, _ tally: Tally
+  ) -> pthread_t {
     let seed = workload.seed &+ UInt64(number) &* 0xA24B_AED4_963E_E407
-    let box = ThreadBox(LoadThread(workload, descriptors, seed: seed, control, tally), control)
+    let box = ThreadBox(LoadThread(workload, dialled, seed: seed, control, tally), control)
     var handle = pthread_t()
     pthread_create(&handle, nil, runThread, Unmanaged.passRetained(box).toOpaque())
     return handle

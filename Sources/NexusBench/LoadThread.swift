@@ -16,7 +16,9 @@ struct LoadThread {
   private let count: Int
   private let received: UnsafeMutableRawBufferPointer
   private let events: UnsafeMutablePointer<epoll_event>
-  private var writer: RequestWriter
+  /// Invariant: an initialised writer for each of the workload's shares.
+  private let writers: UnsafeMutablePointer<RequestWriter>
+  private let shareCount: Int
   private var isMeasuring = false
   private var live = 0
   private let operationsPerRequest: Int
@@ -25,21 +27,26 @@ struct LoadThread {
   private let intervalNanoseconds: UInt64
   private var nextInSchedule = 0
 
-  init(_ workload: Workload, _ descriptors: [Int32], seed: UInt64, _ control: RunControl, _ tally: Tally) {
+  init(_ workload: Workload, _ dialled: [Dial.Dialled], seed: UInt64, _ control: RunControl, _ tally: Tally) {
     self.workload = workload
     self.control = control
     self.tally = tally
     poll = epoll_create1(Int32(EPOLL_CLOEXEC))
-    count = descriptors.count
+    count = dialled.count
     connections = .allocate(capacity: count)
     received = .allocate(byteCount: Self.receiveCapacity, alignment: 64)
     events = .allocate(capacity: Self.eventCapacity)
-    writer = RequestWriter(workload, seed: seed)
+    let shares = workload.shares
+    shareCount = shares.count
+    writers = .allocate(capacity: shares.count)
+    for (index, share) in shares.enumerated() {
+      (writers + index).initialize(to: RequestWriter(share, seed: seed &+ UInt64(index)))
+    }
     operationsPerRequest = workload.batch
     let turnsPerSecond = workload.rate / Double(workload.operationsPerTurn) / Double(workload.connections)
     intervalNanoseconds = workload.rate > 0 ? UInt64(1e9 / turnsPerSecond) : 0
-    for (index, descriptor) in descriptors.enumerated() {
-      (connections + index).initialize(to: Connection(descriptor, workload))
+    for (index, one) in dialled.enumerated() {
+      (connections + index).initialize(to: Connection(one, workload))
       watch(index, writable: false, EPOLL_CTL_ADD)
     }
   }
@@ -178,17 +185,18 @@ struct LoadThread {
         live -= 1
         return
       }
-      let bytes = writer.load(from: taken.first, count: taken.count)
+      let bytes = writers[0].load(from: taken.first, count: taken.count)
       return transmit(index, bytes, requests: taken.count, startedAt)
     }
-    let bytes = writer.turn(connections[index].numbers, connections[index].reader.writes)
+    let bytes = writers[connections[index].share].turn(connections[index].numbers, connections[index].reader.writes)
     transmit(index, bytes, requests: workload.pipeline, startedAt)
   }
 
   private mutating func sendFill(_ index: Int, _ now: UInt64) {
     let missed = connections[index].reader.missedCount
     guard let numbers = connections[index].numbers, let indices = connections[index].reader.missed else { return }
-    let bytes = writer.fill(numbers, missed: UnsafeBufferPointer(start: indices, count: missed))
+    let bytes = writers[connections[index].share].fill(
+      numbers, missed: UnsafeBufferPointer(start: indices, count: missed))
     connections[index].reader.beginTurn()
     connections[index].isFilling = true
     connections[index].reader.allWrites = true
@@ -241,7 +249,9 @@ struct LoadThread {
     connections.deallocate()
     received.deallocate()
     events.deallocate()
-    writer.deallocate()
+    for index in 0..<shareCount { writers[index].deallocate() }
+    writers.deinitialize(count: shareCount)
+    writers.deallocate()
     close(poll)
   }
 }

@@ -72,6 +72,17 @@ extension Option {
       $0.host = $1; return !$1.isEmpty
     },
     .count("port", "PORT", "TCP port [6379; http 8080; memcached 11211]", 1...65_535, \.port),
+    Option(
+      "node", "PORT=SLOTS", "one of several nodes, asked for --keys keys of its slots; repeat it for each",
+      accepted: "a port and its slots, as 7000=0-5460"
+    ) {
+      let parts = $1.split(separator: "=", omittingEmptySubsequences: false)
+      guard parts.count == 2, let port = Int(parts[0]), (1...65_535).contains(port),
+        let slots = SlotSet(String(parts[1]))
+      else { return false }
+      $0.nodes.append(Workload.Node(port: port, slots: slots))
+      return true
+    },
     Option("unix-socket", "PATH", "connect to this Unix socket instead", accepted: "a path of at most 107 bytes") {
       $0.unixSocket = $1
       return !$1.isEmpty && $1.utf8.count <= 107

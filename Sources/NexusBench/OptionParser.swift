@@ -62,17 +62,11 @@ extension Workload {
 
   /// What options mean together.
   private func check(_ named: Set<String>) throws(UsageError) {
-    let last = largestKey
     if slots != nil && tracePath != nil {
       throw UsageError("--slots chooses keys, and a trace has its own: leave one out")
     }
-    if slots != nil && largestKey - firstKey > UInt64(UInt32.max) {
-      throw UsageError("--keys is too many for so few --slots: name more slots, or fewer keys")
-    }
-    if keySize < KeyFormat.digitCount(last) {
-      throw UsageError(
-        "--key-size \(keySize) cannot hold key number \(last): use at least \(KeyFormat.digitCount(last))")
-    }
+    if !nodes.isEmpty { try checkNodes(named) }
+    for share in shares { try share.checkKeys() }
     if batch > 1 && (wire == .http || wire == .meta) {
       throw UsageError(
         "--batch is for resp and memcached: \(wire.rawValue) has no read of several keys; use --pipeline")
@@ -91,13 +85,42 @@ extension Workload {
     }
   }
 
-  /// With `--slots`: which numbers those keys have.
-  private mutating func chooseKeys() throws(UsageError) {
-    guard let slots else { return }
-    keyOffsets = slots.offsets(of: keys, from: firstKey, keyFormat)
-    if keyOffsets.count < keys {
-      throw UsageError("there are only \(keyOffsets.count) keys of these --slots up to number \(largestKey)")
+  private func checkNodes(_ named: Set<String>) throws(UsageError) {
+    if let other = ["port", "unix-socket", "slots", "trace", "load"].first(where: named.contains) {
+      throw UsageError("--node says where keys are: leave --\(other) out, or leave out --node")
     }
+    if operation == .load {
+      throw UsageError("--op load fills one server: use --port and --slots for each node")
+    }
+    if connections / threads < nodes.count {
+      throw UsageError("\(nodes.count) nodes need as many --connections for each thread")
+    }
+  }
+
+  private func checkKeys() throws(UsageError) {
+    if slots != nil && largestKey - firstKey > UInt64(UInt32.max) {
+      throw UsageError("--keys is too many for so few slots: name more slots, or fewer keys")
+    }
+    let needed = KeyFormat.digitCount(largestKey)
+    if keySize < needed {
+      throw UsageError("--key-size \(keySize) cannot hold key number \(largestKey): use at least \(needed)")
+    }
+  }
+
+  /// With `--slots` or `--node`: which numbers those keys have.
+  private mutating func chooseKeys() throws(UsageError) {
+    keyOffsets = try offsetsOfKeys()
+    let shares = shares
+    for index in nodes.indices { nodes[index].keyOffsets = try shares[index].offsetsOfKeys() }
+  }
+
+  private func offsetsOfKeys() throws(UsageError) -> [UInt32] {
+    guard let slots else { return [] }
+    let offsets = slots.offsets(of: keys, from: firstKey, keyFormat)
+    if offsets.count < keys {
+      throw UsageError("there are only \(offsets.count) keys of these slots up to number \(largestKey)")
+    }
+    return offsets
   }
 
   static var help: String {

@@ -11,6 +11,13 @@ struct Workload: Equatable {
     case load
   }
 
+  /// One of several servers under one load, at `host`: it is asked for keys of its slots alone.
+  struct Node: Equatable {
+    let port: Int
+    let slots: SlotSet
+    var keyOffsets: [UInt32] = []
+  }
+
   enum Distribution: Equatable {
     case uniform
     case zipf(theta: Double)
@@ -19,6 +26,8 @@ struct Workload: Equatable {
   var host = "127.0.0.1"
   var port = 6379
   var unixSocket: String?
+  /// Empty: one server, at `port` or `unixSocket`. Connections are dealt out among nodes in turn.
+  var nodes: [Node] = []
   var wire = Wire.resp
   var password: String?
   var httpPath = "/api/cache/"
@@ -62,7 +71,20 @@ struct Workload: Equatable {
   var json = false
   var progress = true
 
-  var endpoint: String { unixSocket ?? "\(host):\(port)" }
+  var endpoint: String {
+    guard nodes.isEmpty else { return host + nodes.map { ":\($0.port)" }.joined(separator: ",") }
+    return unixSocket ?? "\(host):\(port)"
+  }
+  /// What each server is asked: `keys` keys of its own.
+  var shares: [Workload] {
+    guard !nodes.isEmpty else { return [self] }
+    return nodes.map { node in
+      var share = self
+      share.nodes = []
+      (share.port, share.slots, share.keyOffsets) = (node.port, node.slots, node.keyOffsets)
+      return share
+    }
+  }
   /// No key of the run has a larger number.
   var largestKey: UInt64 { firstKey + (slots?.reach(keys) ?? keys) - 1 }
   var keyFormat: KeyFormat { KeyFormat(size: keySize, largest: largestKey) }

@@ -37,6 +37,25 @@ import Testing
     #expect(result.histogram.count == UInt64(result.operations))
   }
 
+  @Test func severalNodesAreAskedTogetherEachForItsShare() throws {
+    let hit = ConstantServer(requestBytes: Self.getBytes, reply: "$3\r\nabc\r\n")
+    let miss = ConstantServer(requestBytes: Self.getBytes, reply: "$-1\r\n")
+    defer {
+      hit.stop()
+      miss.stop()
+    }
+    let line =
+      "--node \(hit.port)=0-8191 --node \(miss.port)=8192-16383 --keys 100 --op get --connections 4 --threads 2"
+      + " --duration 100ms --warm-up 0 --no-progress"
+    let workload = try #require(try Workload.parse(line.split(separator: " ").map(String.init)))
+    let result = try LoadRun(workload).perform()
+    #expect(result.counts.hits > 0)
+    #expect(result.counts.misses > 0)
+    #expect(result.counts.hits + result.counts.misses == result.operations)
+    #expect(workload.shares.map(\.port) == [hit.port, miss.port])
+    #expect(Set(workload.shares[0].keyOffsets).isDisjoint(with: workload.shares[1].keyOffsets))
+  }
+
   @Test func aFixedRateSendsNoMoreThanItsSchedule() throws {
     let server = ConstantServer(requestBytes: Self.getBytes, reply: "$-1\r\n")
     defer { server.stop() }

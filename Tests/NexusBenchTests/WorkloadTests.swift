@@ -41,9 +41,15 @@ import Testing
     (["--slots", "5-3"], "--slots '5-3' is not valid: accepted is slots from 0 to 16383"),
     (["--slots", "16384"], "--slots '16384' is not valid"),
     (["--slots", "0-9,"], "--slots '0-9,' is not valid"),
-    (["--slots", "7", "--keys", "10m"], "--keys is too many for so few --slots"),
+    (["--slots", "7", "--keys", "10m"], "--keys is too many for so few slots"),
     (["--slots", "7", "--keys", "9", "--key-size", "6"], "--key-size 6 cannot hold key number"),
     (["--slots", "7", "--trace", "t"], "a trace has its own"),
+    (["--node", "7000"], "--node '7000' is not valid: accepted is a port and its slots, as 7000=0-5460"),
+    (["--node", "7000=1-x"], "--node '7000=1-x' is not valid"),
+    (["--node", "7000=1", "--port", "7001"], "--node says where keys are: leave --port out"),
+    (["--node", "7000=1", "--keys", "9", "--op", "load"], "--op load fills one server"),
+    (["--node", "1=1", "--node", "2=2", "--keys", "9", "--connections", "1"], "2 nodes need as many --connections"),
+    (["--node", "1=1", "--keys", "10m"], "--keys is too many for so few slots"),
     (["--server-pid", "1,x"], "--server-pid '1,x' is not valid: accepted is process ids"),
   ]) func aBadCommandLineIsRefusedWithItsReason(arguments: [String], reason: String) {
     #expect {

@@ -23,7 +23,7 @@ class View:
     protocol = "resp"
 
     def __init__(self, name, asked, counted):
-        self.name, self.port = name, asked.port
+        self.name, self.port = name, asked and asked.port
         self.pids = [server.pid for server in counted]
 
 
@@ -72,8 +72,9 @@ def forwarding_cell(plan, views, slots, depth):
 
 def redis_benchmark(cluster, operation, requests, pipeline, keys_per_node):
     """One run of redis-benchmark, which routes by CLUSTER NODES: CPU of all nodes per operation, and the rate."""
+    first = cluster.client_port(cluster.servers[0])
     command = [
-        "redis-benchmark", "--cluster", "-p", str(cluster.port), "-t", operation, "-n", str(requests), "-c", "50",
+        "redis-benchmark", "--cluster", "-p", str(first), "-t", operation, "-n", str(requests), "-c", "50",
         "-P", str(pipeline), "-r", str(keys_per_node), "-d", "32", "--csv",
     ]
     before = sum(machine.cpu_seconds(pid) for pid in cluster.pids)
@@ -90,10 +91,22 @@ def redis_benchmark(cluster, operation, requests, pipeline, keys_per_node):
     }
 
 
+def routed(cluster, plan, operation, pipeline):
+    """One run of our generator, which sends each key straight to its owner and outruns three servers on one core."""
+    nodes = [f"{cluster.client_port(server)}={cluster.slots_of(server)}" for server in cluster.servers]
+    return generator.run(
+        View(cluster.name, None, cluster.servers), op=operation, keys=plan.keys // 3, connections=51,
+        pipeline=pipeline, node=nodes, spin=True, **plan.times)
+
+
 def three_node_cells(plan, wanted):
-    """Three nodes each, asked by redis-benchmark --cluster at pipeline 16."""
-    operations = [operation for operation in ("get", "set") if wanted(f"cluster-{operation}16")]
-    if not operations:
+    """Three nodes each at pipeline 16, asked by redis-benchmark --cluster, and by a generator that never keeps them
+    waiting."""
+    ways = [
+        (way, operation) for way in ("cluster-", "cluster-routed-") for operation in ("get", "set")
+        if wanted(f"{way}{operation}16")
+    ]
+    if not ways:
         return
     clusters = []
     keys_per_node = plan.keys // 3
@@ -104,29 +117,39 @@ def three_node_cells(plan, wanted):
             except Missing as missing:
                 machine.note(f"{missing} is not installed: its columns are empty")
         for cluster in clusters:
-            # Random writes: five times as many as there are keys leave less than 1% unwritten.
-            redis_benchmark(cluster, "set", 5 * plan.keys, 64, keys_per_node)
-        for operation in operations:
+            if any(way == "cluster-" for way, _ in ways):
+                # Random writes: five times as many as there are keys leave less than 1% unwritten.
+                redis_benchmark(cluster, "set", 5 * plan.keys, 64, keys_per_node)
+            for server in cluster.servers:
+                generator.load(server, keys_per_node, slots=cluster.slots_of(server))
+        for way, operation in ways:
             samples = {cluster.name: [] for cluster in clusters}
             for _ in range(plan.rounds):
                 for cluster in clusters:
-                    run = redis_benchmark(cluster, operation, plan.cluster_requests, 16, keys_per_node)
+                    if way == "cluster-":
+                        run = redis_benchmark(cluster, operation, plan.cluster_requests, 16, keys_per_node)
+                    else:
+                        run = routed(cluster, plan, operation, 16)
                     samples[cluster.name].append(run)
-            values = speed.medians(samples)
-            checks = []
-            if "redis" in values and OURS in values:
-                ratio = values["redis"] / values[OURS]
-                checks.append(Check("times less than Redis Cluster", ratio, ">=", THREE_NODES_BOUND))
-            rates = "; ".join(
-                f"{name} {median([run['ops_per_second'] for run in runs]):,.0f}/s, "
-                f"servers {median([run['server_busy'] for run in runs]):.0%} of a core"
-                for name, runs in samples.items())
-            yield Row(
-                "Server CPU per operation, three nodes together, `redis-benchmark --cluster`",
-                f"{operation.upper()}, pipeline 16", "us", values, checks, [rates], samples, section=CLUSTER)
+            yield three_node_cell(way == "cluster-", operation, samples)
     finally:
         for cluster in clusters:
             cluster.stop()
+
+
+def three_node_cell(by_redis_benchmark, operation, samples):
+    values = speed.medians(samples)
+    checks = []
+    if "redis" in values and OURS in values:
+        ratio = values["redis"] / values[OURS]
+        checks.append(Check("times less than Redis Cluster", ratio, ">=", THREE_NODES_BOUND))
+    rates = "; ".join(
+        f"{name} {median([run['ops_per_second'] for run in runs]):,.0f}/s, "
+        f"servers {median([run['server_busy'] for run in runs]):.0%} of a core" for name, runs in samples.items())
+    asked_by = "`redis-benchmark --cluster`" if by_redis_benchmark else "`nexuscache bench --node`"
+    return Row(
+        "Server CPU per operation, three nodes together", f"{operation.upper()}, pipeline 16, {asked_by}", "us", values,
+        checks, [rates], samples if by_redis_benchmark else speed.compact(samples), section=CLUSTER)
 
 
 def formation_cells(plan, wanted):

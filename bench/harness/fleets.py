@@ -62,10 +62,13 @@ class Fleet:
     def pids(self):
         return [server.pid for server in self.servers]
 
-    @property
-    def port(self):
-        """Where a cluster client begins."""
-        return self.servers[0].port
+    def client_port(self, server):
+        """Where a cluster client asks this node."""
+        return server.port
+
+    def slots_of(self, server):
+        """As `nexuscache bench --slots` takes them."""
+        raise NotImplementedError
 
     def start(self):
         started = time.monotonic()
@@ -129,9 +132,8 @@ class NexusCluster(Fleet):
             first = self.servers[0] if self.servers else None
             self.servers.append(Member(f"node{number + 1}", first, **{"max_memory": "1gb", **settings}))
 
-    @property
-    def port(self):
-        return self.servers[0].cluster_port
+    def client_port(self, server):
+        return server.cluster_port
 
     def form(self):
         self.until("ready", lambda member: member.knows(len(self.servers)))
@@ -149,7 +151,6 @@ class NexusCluster(Fleet):
         raise RuntimeError(f"the slots do not come to rest: {executed} executed, {moving} on their way")
 
     def slots_of(self, member):
-        """As `nexuscache bench --slots` takes them."""
         ranges = self.servers[0].ask("/v1/cluster/slots")[1]["slots"]
         return ",".join(f"{run['first']}-{run['last']}" for run in ranges if run["runs_on"] == member.node_id)
 
@@ -176,6 +177,11 @@ class RedisCluster(Fleet):
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout[-500:]}{done.stderr}")
         self.until("ok", lambda server: "cluster_state:ok" in server.command_reply("CLUSTER", "INFO"))
+
+    def slots_of(self, server):
+        lines = server.command_reply("CLUSTER", "NODES").splitlines()
+        own = next(line.split() for line in lines if "myself" in line)
+        return ",".join(word for word in own[8:] if not word.startswith("["))
 
 
 @contextlib.contextmanager

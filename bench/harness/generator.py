@@ -8,15 +8,24 @@ from .servers import NEXUSCACHE
 
 
 def run(server, **options):
-    """Runs the generator against a server; answers its figures. Underscores stand for hyphens; True is a switch."""
+    """Runs the generator against a server; answers its figures.
+
+    Underscores stand for hyphens, True is a switch, and a list gives the option once for each of its values. A server
+    without a port is asked where the options say.
+    """
+    address = ["--port", str(server.port)] if server.port else []
+    protocol = options.pop("protocol", server.protocol)
     command = [
-        NEXUSCACHE, "bench", "--port", str(server.port), "--protocol", options.pop("protocol", server.protocol),
-        "--server-pid", ",".join(map(str, server.pids)), "--json",
+        NEXUSCACHE, "bench", *address, "--protocol", protocol, "--server-pid", ",".join(map(str, server.pids)),
+        "--json",
     ]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
         if value is True:
             command.append(flag)
+        elif isinstance(value, list):
+            for one in value:
+                command += [flag, str(one)]
         elif value is not False and value is not None:
             command += [flag, str(value)]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=machine.placed("generator"))
