@@ -30,7 +30,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   private(set) var slots: SlotKeeper!
   private var hasJoined = false
   private var startedAt: UInt64 = 0
-  private var joinComplaintAt: UInt64 = 0
+  private var joinComplaintAt: UInt64 = .max
   private static let alonenessMilliseconds: UInt64 = 600
   private var departed: (() -> Void)?
   private var haveRoutesChanged = false
@@ -39,7 +39,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   private var publishedAt: UInt64 = 0
   private var refusals: [DatagramRefusal: UInt64] = [:]
   var complaints = Complaints()
-  private let shared = Mutex(ClusterPicture())
+  private let shared: Mutex<ClusterPicture>
 
   /// Opens the UDP socket; nothing is sent before `begin`.
   ///
@@ -53,6 +53,9 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   ) throws(ClusterRefusal) {
     self.configuration = configuration
     self.node = node
+    var nothingYet = ClusterPicture()
+    nothingYet.isReady = false
+    shared = Mutex(nothingYet)
     log = node.log
     loop = control.loop
     streams = control.streams

@@ -272,7 +272,7 @@ final class PeerLink: MessageStreamHandler {
       guard let record = pending.take(id) else { continue }
       let wasSent = wasOpen && !end.isUntouched && Int(record.frame) != unsentFrame
       if wasSent && !record.flags.contains(.readOnly) {
-        owner.answered(record, .failed(failure(of: record)))
+        owner.answered(record, .failed(.outcomeUnknown(entry.id, milliseconds: nil)))
       } else {
         again(record, failure(of: record))
       }

@@ -74,8 +74,8 @@ public enum OperationFailure: Error, Sendable, Equatable {
   case overloaded(MemberID)
   /// A read got no answer in time.
   case timedOut(MemberID, milliseconds: Int)
-  /// A write was sent and got no answer: it may or may not have run.
-  case outcomeUnknown(MemberID, milliseconds: Int)
+  /// A write was sent and got no answer in time, or (nil) before the connection was lost: it may or may not have run.
+  case outcomeUnknown(MemberID, milliseconds: Int?)
   /// Nobody ran it: of the slots of an operation with `severalSlots` not all are executed by this member.
   case moved(MemberID)
   /// The member refused it, in its own words.
@@ -88,7 +88,9 @@ public enum OperationFailure: Error, Sendable, Equatable {
     case .unreachable(let id): "member \(id) cannot be reached; nothing was done, try again"
     case .overloaded(let id): "too much waits for member \(id) already; nothing was done, try again"
     case .timedOut(let id, let milliseconds): "member \(id) did not answer within \(milliseconds) ms"
-    case .outcomeUnknown(let id, let milliseconds):
+    case .outcomeUnknown(let id, nil):
+      "the outcome is unknown: member \(id) was sent this write, and the connection to it was lost before it answered"
+    case .outcomeUnknown(let id, .some(let milliseconds)):
       "the outcome is unknown: member \(id) was sent this write and did not answer within \(milliseconds) ms"
     case .moved(let id): "member \(id) does not serve all of these slots any more; nothing was done, try again"
     case .refused(let id, let text): "member \(id) refused: \(text)"

@@ -1,0 +1,106 @@
+import Foundation
+import Glibc
+import NexusTestSupport
+import Testing
+
+extension ClusterTests {
+  /// Members come and go while clients work.
+  @Suite struct ComingAndGoing {
+    @Test("a node joins under load: no operation fails, no increment is lost")
+    func joinUnderLoad() throws {
+      try ClusterOfProcesses.story(2) { cluster in
+        let load = CountingLoad(clients: 4, cluster.nodes)
+        cluster.expect(load.goesOn(for: 500))
+        try cluster.add()
+        try cluster.waitUntilWhole()
+        cluster.expect(load.goesOn(for: 500))
+        try cluster.expectNothingFailed(load.stop())
+        cluster.expect(try cluster[2].state().slots > 3000)
+      }
+    }
+
+    @Test("a node leaves by SIGTERM under load: no operation fails, no increment is lost")
+    func leaveUnderLoad() throws {
+      try ClusterOfProcesses.story(3) { cluster in
+        let load = CountingLoad(clients: 4, Array(cluster.nodes[..<2]))
+        cluster.expect(load.goesOn(for: 500))
+        cluster.expect(cluster[2].leave() == 0, "exit status of the node that leaves")
+        try cluster.waitUntilWhole()
+        cluster.expect(load.goesOn(for: 500))
+        try cluster.expectNothingFailed(load.stop())
+      }
+    }
+
+    @Test("kill -9 of one of three under load; it comes back under its id and is taken in")
+    func killUnderLoad() throws {
+      try ClusterOfProcesses.story(3) { cluster in
+        let load = CountingLoad(clients: 4, Array(cluster.nodes[..<2]), mayForget: true)
+        cluster.expect(load.goesOn(for: 500))
+        let owners = try cluster[0].owners()
+        let moment = MonotonicClock.seconds()
+        cluster[2].kill()
+        usleep(4_000_000)
+        try cluster.waitUntilWhole(seconds: 60)
+        cluster.expect(load.goesOn(for: 500))
+        let back = MonotonicClock.seconds()
+        try cluster.restart(cluster[2])
+        try cluster.waitUntilWhole(seconds: 60)
+        cluster.expect(load.goesOn(for: 500))
+        let tally = load.stop()
+        let recovery = String(format: "%.2f", tally.recovery(from: moment, to: back))
+        print(
+          "kill -9: nothing fails or is late after \(recovery) s,",
+          "\(tally.failures.count) of \(tally.operations) failed: \(tally.reasons)")
+        cluster.expect(tally.wrong.isEmpty, "\(tally.wrong.prefix(5))")
+        cluster.expect(tally.accounts.values.allSatisfy { $0.losses <= 1 }, "a key was lost twice")
+        // What was not the dead node's has lost nothing.
+        let differences = try tally.differences(from: cluster.running) { owners[$0.keySlot] != "n3" }
+        cluster.expect(differences.isEmpty, "\(differences.prefix(5))")
+        cluster.expect(tally.failures.allSatisfy { $0.at < back }, "operations fail while it comes back")
+        cluster.expect(try cluster[2].state().slots > 3000)
+      }
+    }
+
+    @Test("a node that stands still for longer than the others wait comes back: no slot has two owners")
+    func standStill() throws {
+      try ClusterOfProcesses.story(3) { cluster in
+        let own = try cluster[2].ownKeys("kept", 60)
+        let load = CountingLoad(clients: 4, ports: cluster.nodes[..<2].map(\.redisPort), mayForget: true) { client in
+          own.enumerated().filter { $0.offset % 4 == client }.map(\.element)
+        }
+        cluster.expect(load.goesOn(for: 500))
+        cluster[2].stand()
+        cluster.expect(
+          try eventually(seconds: 30) {
+            try cluster.nodes[..<2].allSatisfy { try $0.state().members["n3"] == "dead" }
+          }, "nobody notices that n3 stands still")
+        cluster.expect(load.goesOn(for: 500))
+        cluster[2].goOn()
+        try cluster.waitUntilWhole(seconds: 60)
+        cluster.expect(load.goesOn(for: 500))
+        let tally = load.stop()
+        print("SIGSTOP: \(tally.failures.count) of \(tally.operations) failed: \(tally.reasons)")
+        cluster.expect(tally.wrong.isEmpty, "\(tally.wrong.prefix(5))")
+        cluster.expect(tally.accounts.values.allSatisfy { $0.losses <= 1 }, "a key began from nothing twice")
+        // Each value is what one owner counted: all nodes say the same, and from here on it is exact.
+        let clients = try cluster.nodes.map { try $0.client() }
+        for key in own {
+          let values = try clients.map { try $0.ask("GET", key).number ?? 0 }
+          cluster.expect(Set(values).count == 1, "\(key): \(values)")
+          for (index, client) in clients.enumerated() {
+            cluster.expect(try client.ask("INCR", key).number == values[0] + Int64(index) + 1, key)
+          }
+        }
+      }
+    }
+  }
+}
+
+extension ClusterOfProcesses {
+  func expectNothingFailed(_ tally: CountingLoad.Tally, _ location: SourceLocation = #_sourceLocation) throws {
+    expect(tally.failures.isEmpty, "\(tally.failures.count) of \(tally.operations) failed: \(tally.reasons)", location)
+    expect(tally.wrong.isEmpty, "\(tally.wrong.prefix(5))", location)
+    let differences = try tally.differences(from: running)
+    expect(differences.isEmpty, "\(differences.count) differ: \(differences.prefix(5))", location)
+  }
+}
