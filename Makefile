@@ -44,11 +44,11 @@ test-tsan: ## the same under the thread sanitizer (FILTER=StoreTests runs those 
 	@scripts/venv
 	@scripts/sanitized thread "$(FILTER)"
 
-bench: build ## everything measured beside Redis, memcached and nginx (about 25 minutes; TRACES=DIR adds miss ratios)
+bench: build ## everything measured beside Redis, memcached and nginx (about 30 minutes; TRACES=DIR adds miss ratios)
 	@scripts/setup bench
 	bench/run
 
-bench-quick: build ## the same, smaller and noisier (about 2 minutes)
+bench-quick: build ## the same, smaller and noisier (about 3 minutes)
 	@scripts/setup bench
 	bench/run --quick
 
