@@ -1,7 +1,7 @@
 """The servers under measurement: started on a free port of 127.0.0.1, pinned to the server's core, stopped by pid."""
 
-import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -21,19 +21,42 @@ KEY_BYTES = 16
 VALUE_BYTES = 32
 GET_REQUEST = len("*2\r\n$3\r\nGET\r\n$16\r\n\r\n") + KEY_BYTES
 SET_REQUEST = len("*3\r\n$3\r\nSET\r\n$16\r\n\r\n$32\r\n\r\n") + KEY_BYTES + VALUE_BYTES
+# Ports of this run: none is given twice.
+handed_out = set()
 
 
 class Missing(Exception):
     """The program is not installed."""
 
 
+def first_outgoing_port():
+    """Where the ports begin that the kernel gives to outgoing connections and to whoever binds to port 0."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as bounds:
+            return int(bounds.read().split()[0])
+    except OSError:
+        return 32_768
+
+
+def is_free(port):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
 def free_ports(count):
-    """Different ports of 127.0.0.1 that nobody has."""
-    with contextlib.ExitStack() as probes:
-        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in sockets]
+    """Ports of 127.0.0.1 that nobody has, TCP and UDP, and that no connection will be given meanwhile."""
+    found = []
+    while len(found) < count:
+        port = random.randrange(10_000, max(first_outgoing_port(), 20_000))
+        if port not in handed_out and is_free(port):
+            handed_out.add(port)
+            found.append(port)
+    return found
 
 
 class Server:
