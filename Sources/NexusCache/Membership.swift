@@ -40,7 +40,7 @@ final class Membership {
     cluster.begin()
     for discovery in discoveries {
       discovery.start(cluster.configuration.member) { [weak cluster] event in
-        if case .found(let address) = event { cluster?.found(host: address.host, port: address.port) }
+        if case .found(let address) = event { cluster?.found([address]) }
       }
     }
   }
@@ -65,7 +65,7 @@ final class Membership {
       throw StartFailure("bind is empty: a member needs an address")
     }
     let host = settings.advertise.isEmpty ? try advertised(first) : settings.advertise
-    guard NetworkAddress("[\(host)]:1") != nil else {
+    guard NetworkInterfaces.isAddress(host) else {
       throw StartFailure("advertise cannot be '\(host)': give the IP address at which others reach this node")
     }
     let member = Member(
@@ -105,7 +105,7 @@ final class Membership {
     _ settings: Settings, loop: any EventLoop, streams: any MessageStreams, _ log: any Log
   ) throws(StartFailure) -> [any Discovery] {
     var discoveries: [any Discovery] = []
-    let join = settings.join.compactMap { try? HostPort($0) }
+    let join = settings.join.compactMap { NetworkAddress($0) }
     if !join.isEmpty { discoveries.append(StaticDiscovery(join, log: log)) }
     let registry: Registry
     do throws(ConfigurationError) { registry = try Registry(settings) } catch { throw StartFailure(error.description) }

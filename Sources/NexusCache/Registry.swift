@@ -1,3 +1,4 @@
+import NexusModel
 import NexusDiscovery
 import NexusService
 
@@ -5,7 +6,7 @@ import NexusService
 enum Registry {
   case none
   case etcd([EtcdEndpoint])
-  case serf(HostPort)
+  case serf(NetworkAddress)
 
   init(_ settings: Settings) throws(ConfigurationError) {
     let url = settings.discoveryURL
@@ -19,7 +20,7 @@ enum Registry {
       return
     }
     do {
-      self = settings.discovery == "etcd" ? .etcd(try EtcdEndpoint.list(url)) : .serf(try HostPort(url))
+      self = settings.discovery == "etcd" ? .etcd(try EtcdEndpoint.list(url)) : .serf(try NetworkAddress(parsing: url))
     } catch {
       throw ConfigurationError("discovery-url cannot be '\(url)': \(error)")
     }

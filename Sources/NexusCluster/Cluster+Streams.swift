@@ -20,7 +20,7 @@ extension Cluster {
   func number(of id: MemberID) -> MemberNumber? { gossip.record(of: id) == nil ? nil : roster.number(of: id) }
   func id(of number: MemberNumber) -> MemberID? { roster.id(of: number) }
 
-  func synchronize(with address: GossipAddress) {
+  func synchronize(with address: NetworkAddress) {
     let question = Membership(records: gossip.records, isRequest: true, digest: gossip.membershipDigest)
     exchange(with: address, question) { [unowned self] answer in
       switch answer {
@@ -31,7 +31,7 @@ extension Cluster {
     }
   }
 
-  func ping(_ address: GossipAddress, _ sequence: UInt32) {
+  func ping(_ address: NetworkAddress, _ sequence: UInt32) {
     exchange(with: address, nil) { [unowned self] answer in
       switch answer {
       case .name(let id), .state(_, let id): step(.streamAnswered(sequence: sequence, by: id))
@@ -41,13 +41,13 @@ extension Cluster {
   }
 
   private func exchange(
-    with address: GossipAddress, _ question: Membership?, _ answered: @escaping (StateExchange.Answer) -> Void
+    with address: NetworkAddress, _ question: Membership?, _ answered: @escaping (StateExchange.Answer) -> Void
   ) {
     let handler = StateExchange(
       identity, question: question,
       refused: { [unowned self] reason in refused(address.description, reason) }, answered: answered)
     streams.open(
-      to: NetworkAddress(host: address.host, port: address.port), path: PeerIdentity.path, headers: [],
+      to: address, path: PeerIdentity.path, headers: [],
       timeoutMilliseconds: 5000, handler)
   }
 

@@ -113,7 +113,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     startedAt = now
     hasJoined = !configuration.expectsOthers
     if !configuration.seeds.isEmpty {
-      step(.join(configuration.seeds.map { GossipAddress(host: $0.host, port: $0.port) }))
+      step(.join(configuration.seeds))
     }
     if let patience = configuration.beginsAloneAfterMilliseconds {
       loop.after(milliseconds: Int(patience)) { [weak self] in self?.beginAlone() }
@@ -125,12 +125,11 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   public var picture: ClusterPicture { shared.withLock { $0 } }
 
   public func join(_ addresses: [String]) throws(ClusterRefusal) {
-    var targets: [GossipAddress] = []
+    var targets: [NetworkAddress] = []
     for text in addresses {
-      guard let address = NetworkAddress(text) else {
+      guard let target = NetworkAddress(text) else {
         throw ClusterRefusal("'\(text)' is not the address of a peer port: write HOST:PORT, such as 10.0.0.1:7946")
       }
-      let target = GossipAddress(host: address.host, port: address.port)
       if target == configuration.member.gossipAddress {
         throw ClusterRefusal("\(text) is this node itself: name the peer port of another member")
       }
@@ -140,12 +139,10 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     found(targets)
   }
 
-  private func found(_ addresses: [GossipAddress]) {
+  /// Members may be at these addresses. From any thread.
+  public func found(_ addresses: [NetworkAddress]) {
     loop.post { [self] in step(.join(addresses.filter { $0 != configuration.member.gossipAddress })) }
   }
-
-  /// A member may be at this address. From any thread.
-  public func found(host: String, port: UInt16) { found([GossipAddress(host: host, port: port)]) }
 
   /// Nobody can be found, and what is configured says that this node may be the first.
   private func beginAlone() {
@@ -233,7 +230,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     if hasChanged { refresh() }
   }
 
-  private func send(_ message: GossipMessage, to address: GossipAddress) {
+  private func send(_ message: GossipMessage, to address: NetworkAddress) {
     let packet = message.packet(clusterName: identity.clusterName)
     var bytes = OutputBuffer(capacity: 2048)
     defer { bytes.deallocate() }
@@ -241,7 +238,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     socket.send(seal.seal(Array(bytes.bytes), now: UInt64(loop.now)), to: address)
   }
 
-  private func onDatagram(_ bytes: UnsafeRawBufferPointer, from address: GossipAddress) {
+  private func onDatagram(_ bytes: UnsafeRawBufferPointer, from address: NetworkAddress) {
     let text: [UInt8]
     switch seal.open(bytes, now: UInt64(loop.now)) {
     case .success(let opened): text = opened
@@ -262,7 +259,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     }
   }
 
-  private func drop(_ refusal: DatagramRefusal, _ address: GossipAddress) {
+  private func drop(_ refusal: DatagramRefusal, _ address: NetworkAddress) {
     refusals[refusal, default: 0] += 1
     isPictureOld = true
     if refusal == .replayed { return }

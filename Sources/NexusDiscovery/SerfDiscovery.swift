@@ -7,7 +7,7 @@ import NexusService
 public final class SerfDiscovery: Discovery, @unchecked Sendable {
   public struct Configuration: Sendable {
     /// The agent's RPC.
-    public var agent: HostPort
+    public var agent: NetworkAddress
     /// The agent's `rpc_auth`.
     public var authenticationKey: String?
     /// Whose value is a node's peer address. Clusters that share agents have a tag each.
@@ -20,7 +20,7 @@ public final class SerfDiscovery: Discovery, @unchecked Sendable {
     public var retryMilliseconds: ClosedRange<Int>
 
     public init(
-      agent: HostPort = HostPort(host: "127.0.0.1", port: 7373), authenticationKey: String? = nil,
+      agent: NetworkAddress = NetworkAddress(host: "127.0.0.1", port: 7373), authenticationKey: String? = nil,
       tag: String = "nexuscache_peer", refreshMilliseconds: Int = 60_000, timeoutMilliseconds: Int = 10_000,
       retryMilliseconds: ClosedRange<Int> = 250...15_000
     ) {
@@ -49,7 +49,7 @@ public final class SerfDiscovery: Discovery, @unchecked Sendable {
   }
 
   public func start(_ member: Member, events: @escaping @Sendable (DiscoveryEvent) -> Void) {
-    let own = DiscoveredAddress(host: member.host, port: member.peerPort)
+    let own = NetworkAddress(host: member.host, port: member.peerPort)
     let thread = DiscoveryThread { [self] in follow(on: $0, own: own, events) }
     self.thread = thread
     thread.start()
@@ -82,7 +82,7 @@ public final class SerfDiscovery: Discovery, @unchecked Sendable {
   // MARK: The thread
 
   private func follow(
-    on thread: DiscoveryThread, own: DiscoveredAddress, _ events: @Sendable (DiscoveryEvent) -> Void
+    on thread: DiscoveryThread, own: NetworkAddress, _ events: @Sendable (DiscoveryEvent) -> Void
   ) {
     var view = SerfView(tag: configuration.tag, own: own)
     var backoff = Backoff(
@@ -118,7 +118,7 @@ public final class SerfDiscovery: Discovery, @unchecked Sendable {
 
   /// One connection, until it ends or the thread is to stop.
   private func converse(
-    _ stream: borrowing TCPStream, _ own: DiscoveredAddress, _ view: inout SerfView, _ thread: DiscoveryThread,
+    _ stream: borrowing TCPStream, _ own: NetworkAddress, _ view: inout SerfView, _ thread: DiscoveryThread,
     _ events: @Sendable (DiscoveryEvent) -> Void, isReady: () -> Void
   ) throws(TCPStream.Failure) {
     var session = SerfSession(authenticationKey: configuration.authenticationKey)

@@ -10,7 +10,7 @@ struct SerfView {
   static let absenceLimit = 5
 
   private let tag: String
-  private let own: DiscoveredAddress
+  private let own: NetworkAddress
   private var found: FoundAddresses<String>
   /// Of the other members that were found: complete lists in a row that did not have them.
   private var absences: [String: Int] = [:]
@@ -20,7 +20,7 @@ struct SerfView {
   /// What is wrong with members' tags, since it was last taken: member and value.
   var complaints: [(member: String, value: String)] = []
 
-  init(tag: String, own: DiscoveredAddress) {
+  init(tag: String, own: NetworkAddress) {
     self.tag = tag
     self.own = own
     found = FoundAddresses(own: own)
@@ -65,14 +65,14 @@ struct SerfView {
   }
 
   /// `PORT`, at the address of the member's agent, or `IP:PORT`.
-  static func address(_ value: String, of member: SerfMember) -> DiscoveredAddress? {
-    let text = value.utf8.allSatisfy { (48...57).contains($0) } ? HostPort.joined(member.address, value) : value
-    guard let parsed = try? HostPort(text), isNumericHost(parsed.host) else { return nil }
-    return DiscoveredAddress(host: parsed.host, port: parsed.port)
+  static func address(_ value: String, of member: SerfMember) -> NetworkAddress? {
+    let text = value.utf8.allSatisfy { (48...57).contains($0) } ? NetworkAddress.joined(member.address, value) : value
+    guard let parsed = try? NetworkAddress(parsing: text), isNumericHost(parsed.host) else { return nil }
+    return parsed
   }
 }
 
-extension HostPort {
+extension NetworkAddress {
   /// An IPv6 address gets its brackets.
   static func joined(_ host: String, _ port: String) -> String {
     host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

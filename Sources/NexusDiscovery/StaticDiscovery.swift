@@ -4,7 +4,7 @@ import NexusService
 /// Members by a list that the operator wrote. Names are resolved again and again, since what they stand for changes.
 /// There is nowhere to register.
 public final class StaticDiscovery: Discovery, @unchecked Sendable {
-  private let addresses: [HostPort]
+  private let addresses: [NetworkAddress]
   private let intervalMilliseconds: Int
   private let retryMilliseconds: Int
   private let resolver: Resolver
@@ -16,7 +16,7 @@ public final class StaticDiscovery: Discovery, @unchecked Sendable {
   ///   - intervalMilliseconds: between two looks at names that resolved.
   ///   - retryMilliseconds: after the first look at which one did not; twice as long each time, up to the interval.
   public init(
-    _ addresses: [HostPort], intervalMilliseconds: Int = 30_000, retryMilliseconds: Int = 1000,
+    _ addresses: [NetworkAddress], intervalMilliseconds: Int = 30_000, retryMilliseconds: Int = 1000,
     resolver: @escaping Resolver = resolveBySystem, log: any Log
   ) {
     self.addresses = addresses
@@ -27,7 +27,7 @@ public final class StaticDiscovery: Discovery, @unchecked Sendable {
   }
 
   public func start(_ member: Member, events: @escaping @Sendable (DiscoveryEvent) -> Void) {
-    let own = DiscoveredAddress(host: member.host, port: member.peerPort)
+    let own = NetworkAddress(host: member.host, port: member.peerPort)
     let thread = DiscoveryThread { [self] in look(on: $0, own: own, events) }
     self.thread = thread
     thread.start()
@@ -41,10 +41,10 @@ public final class StaticDiscovery: Discovery, @unchecked Sendable {
   }
 
   private func look(
-    on thread: DiscoveryThread, own: DiscoveredAddress, _ events: @Sendable (DiscoveryEvent) -> Void
+    on thread: DiscoveryThread, own: NetworkAddress, _ events: @Sendable (DiscoveryEvent) -> Void
   ) {
-    var found = FoundAddresses<HostPort>(own: own)
-    var unresolved: Set<HostPort> = []
+    var found = FoundAddresses<NetworkAddress>(own: own)
+    var unresolved: Set<NetworkAddress> = []
     var retry = Backoff(first: retryMilliseconds, longest: max(retryMilliseconds, intervalMilliseconds))
     var chance = SystemRandomNumberGenerator()
     while !thread.isStopping {
@@ -54,7 +54,7 @@ public final class StaticDiscovery: Discovery, @unchecked Sendable {
           if unresolved.remove(address) != nil {
             log.info("a name of the static list resolves now", ("name", address.host))
           }
-          let named = hosts.map { DiscoveredAddress(host: $0, port: address.port) }
+          let named = hosts.map { NetworkAddress(host: $0, port: address.port) }
           for event in found.set(address, Set(named)) where !thread.isStopping { events(event) }
         case .failure(let failure):
           // Once, until it resolves again. What it stood for before still stands.

@@ -1,3 +1,4 @@
+import NexusModel
 import Glibc
 
 /// A plain client connection that never blocks: its thread waits for the descriptor instead.
@@ -29,7 +30,7 @@ struct TCPStream: ~Copyable {
 
   /// Tries the addresses one after another; the failure is the last one's.
   init(
-    to address: HostPort, resolver: Resolver, timeoutMilliseconds: Int, on thread: borrowing DiscoveryThread
+    to address: NetworkAddress, resolver: Resolver, timeoutMilliseconds: Int, on thread: borrowing DiscoveryThread
   ) throws(Failure) {
     let hosts: [String]
     switch resolver(address.host) {

@@ -1,8 +1,10 @@
+import NexusModel
+
 /// Addresses at which somebody may be who is not heard of now: seeds, and members that were lost. Bounded: the oldest
 /// lost one makes room.
 struct Contacts: Sendable {
   private struct Contact: Sendable {
-    var address: GossipAddress
+    var address: NetworkAddress
     var isSeed: Bool
   }
 
@@ -14,7 +16,7 @@ struct Contacts: Sendable {
 
   var count: Int { list.count }
 
-  mutating func add(_ address: GossipAddress, isSeed: Bool = false) {
+  mutating func add(_ address: NetworkAddress, isSeed: Bool = false) {
     if let index = list.firstIndex(where: { $0.address == address }) {
       if isSeed { list[index].isSeed = true }
       return
@@ -27,15 +29,15 @@ struct Contacts: Sendable {
   }
 
   /// Somebody who is known now answers there. Seeds stay.
-  mutating func remove(_ address: GossipAddress) {
+  mutating func remove(_ address: NetworkAddress) {
     list.removeAll { $0.address == address && !$0.isSeed }
   }
 
   /// This address leads back to this node.
-  mutating func removeMine(_ address: GossipAddress) { list.removeAll { $0.address == address } }
+  mutating func removeMine(_ address: NetworkAddress) { list.removeAll { $0.address == address } }
 
   /// One after the other, round and round.
-  mutating func next() -> GossipAddress? {
+  mutating func next() -> NetworkAddress? {
     guard !list.isEmpty else { return nil }
     cursor = (cursor + 1) % list.count
     return list[cursor].address

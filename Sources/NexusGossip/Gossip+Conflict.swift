@@ -68,7 +68,7 @@ extension Gossip {
   }
 
   /// A message under my id: from the other process, or my own that came back.
-  mutating func onNamesake(_ message: GossipMessage, from address: GossipAddress) {
+  mutating func onNamesake(_ message: GossipMessage, from address: NetworkAddress) {
     guard message.sender != GossipSender(me.member) else { return contacts.removeMine(address) }
     // The later one learns who it meets by whatever comes back.
     if GossipSender(me.member).isElder(than: message.sender) {

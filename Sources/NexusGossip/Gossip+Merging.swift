@@ -138,7 +138,7 @@ extension Gossip {
     return place
   }
 
-  mutating func send(_ kind: GossipMessage.Kind, to address: GossipAddress, about place: Int? = nil) {
+  mutating func send(_ kind: GossipMessage.Kind, to address: NetworkAddress, about place: Int? = nil) {
     outputs.append(.send(compose(kind, about: place), to: address))
   }
 

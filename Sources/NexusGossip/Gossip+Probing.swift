@@ -17,7 +17,7 @@ struct Probe: Sendable {
   var sequence: UInt32
   /// Nil: whoever answers is welcome.
   var target: MemberID?
-  var address: GossipAddress
+  var address: NetworkAddress
   /// When others are asked to ask.
   var relayAt: UInt64
   var endsAt: UInt64
@@ -33,7 +33,7 @@ struct Relay: Sendable {
 
   var sequence: UInt32
   var target: MemberID
-  var requester: GossipAddress
+  var requester: NetworkAddress
   var requesterSequence: UInt32
   var nackAt: UInt64
   var endsAt: UInt64
@@ -41,7 +41,7 @@ struct Relay: Sendable {
 
 /// SWIM's failure detector (sections 3.1 and 4.3) with Lifeguard's scaling and nacks (section IV-A).
 extension Gossip {
-  mutating func onMessage(_ message: GossipMessage, from address: GossipAddress) {
+  mutating func onMessage(_ message: GossipMessage, from address: NetworkAddress) {
     if message.sender.id == me.member.id { return onNamesake(message, from: address) }
     var outdated: Int?
     for update in message.updates {
@@ -131,7 +131,7 @@ extension Gossip {
   }
 
   mutating func ask(
-    _ address: GossipAddress, _ target: MemberID?, _ purpose: Probe.Purpose, relayAt: UInt64 = .max, endsAt: UInt64,
+    _ address: NetworkAddress, _ target: MemberID?, _ purpose: Probe.Purpose, relayAt: UInt64 = .max, endsAt: UInt64,
     about place: Int? = nil
   ) {
     let sequence = nextSequence()
@@ -191,14 +191,14 @@ extension Gossip {
 
   // MARK: Hints
 
-  mutating func onStreamBroken(_ address: GossipAddress) {
+  mutating func onStreamBroken(_ address: NetworkAddress) {
     guard let place = livePlace(at: address) else { return }
     let id = table.entries[place].record.member.id
     guard !probes.contains(where: { $0.purpose == .urgent && $0.target == id }) else { return }
     begin(.urgent, place)
   }
 
-  mutating func onStreamFailed(_ address: GossipAddress, isRefused: Bool) {
+  mutating func onStreamFailed(_ address: NetworkAddress, isRefused: Bool) {
     guard isRefused else { return }
     var isKnown = false
     for index in probes.indices where probes[index].address == address && probes[index].target != nil {
@@ -208,7 +208,7 @@ extension Gossip {
     if !isKnown { onStreamBroken(address) }
   }
 
-  func livePlace(at address: GossipAddress) -> Int? {
+  func livePlace(at address: NetworkAddress) -> Int? {
     table.entries.indices.first {
       $0 != own && table.isLive($0) && table.entries[$0].record.member.gossipAddress == address
     }

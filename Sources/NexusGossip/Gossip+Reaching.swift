@@ -6,7 +6,7 @@ extension Gossip {
   /// Where more news than this comes at once, the others get it from exchanges of their own.
   private static let newsOfOneState = 32
 
-  mutating func onJoin(_ addresses: [GossipAddress]) {
+  mutating func onJoin(_ addresses: [NetworkAddress]) {
     for address in addresses where address != me.member.gossipAddress { contacts.add(address, isSeed: true) }
     if phase == .running { reach() }
   }
@@ -24,7 +24,7 @@ extension Gossip {
         greet(address)
       }
     } else if contacts.count > 0 {
-      var live: Set<GossipAddress> = []
+      var live: Set<NetworkAddress> = []
       for entry in table.entries where entry.record.status.isLive { live.insert(entry.record.member.gossipAddress) }
       for _ in 0..<contacts.count {
         guard let address = contacts.next(), !live.contains(address) else { continue }
@@ -34,7 +34,7 @@ extension Gossip {
   }
 
   /// A datagram only: a stream follows if somebody answers.
-  private mutating func greet(_ address: GossipAddress) {
+  private mutating func greet(_ address: NetworkAddress) {
     let place = table.entries.firstIndex { $0.record.member.gossipAddress == address && $0.record.status >= .dead }
     ask(
       address, nil, .contact, endsAt: clock + 2 * settings.probeTimeoutMilliseconds * health.factor, about: place)

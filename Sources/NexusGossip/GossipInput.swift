@@ -3,9 +3,9 @@ import NexusModel
 public enum GossipInput: Hashable, Sendable {
   /// Time passed: due at `Gossip.nextDeadline`, harmless at any other time.
   case tick
-  case received(GossipMessage, from: GossipAddress)
+  case received(GossipMessage, from: NetworkAddress)
   /// Addresses to find the cluster at. They stay known and are tried again whenever nobody else is there.
-  case join([GossipAddress])
+  case join([NetworkAddress])
   /// Say goodbye; `departed` follows within `leaveMilliseconds`.
   case leave
   /// What I say of myself from now on. The id and the start stay what they were.
@@ -17,19 +17,19 @@ public enum GossipInput: Hashable, Sendable {
   case streamAnswered(sequence: UInt32, by: MemberID)
   /// `pingOverStream` or `synchronize` did not work. Refused: the host answered that nobody listens there (a
   /// connection refused), in contrast to silence.
-  case streamFailed(GossipAddress, isRefused: Bool)
+  case streamFailed(NetworkAddress, isRefused: Bool)
   /// A hint: an established stream with this address was reset, or a datagram to it refused. A process that was killed
   /// shows itself like this; its host closes its connections.
-  case streamBroken(GossipAddress)
+  case streamBroken(NetworkAddress)
 }
 
 /// In the order in which they are to be carried out.
 public enum GossipOutput: Hashable, Sendable {
-  case send(GossipMessage, to: GossipAddress)
+  case send(GossipMessage, to: NetworkAddress)
   /// Send `Gossip.fullState` over a stream; what comes back is `GossipInput.state`, what fails `streamFailed`.
-  case synchronize(with: GossipAddress)
+  case synchronize(with: NetworkAddress)
   /// Ask over a stream for the id of who listens, for networks that lose datagrams only.
-  case pingOverStream(GossipAddress, sequence: UInt32)
+  case pingOverStream(NetworkAddress, sequence: UInt32)
   /// A member's line is another one now; its status was `old`, nil if it was not known.
   case changed(MemberRecord, old: MemberStatus?)
   /// Once a step, after the changes that led to it.

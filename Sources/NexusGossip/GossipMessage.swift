@@ -6,9 +6,9 @@ public struct GossipSender: Hashable, Sendable {
   /// `Member.startedAt`.
   public var startedAt: UInt64
   /// The advertised one; a datagram's source may be another.
-  public var address: GossipAddress
+  public var address: NetworkAddress
 
-  public init(id: MemberID, startedAt: UInt64, address: GossipAddress) {
+  public init(id: MemberID, startedAt: UInt64, address: NetworkAddress) {
     self.id = id
     self.startedAt = startedAt
     self.address = address
@@ -50,7 +50,7 @@ public struct GossipMessage: Hashable, Sendable {
     /// "Are you there?" Nil: whoever listens at this address.
     case ping(sequence: UInt32, target: MemberID?)
     /// "Ask that member for me, and tell me."
-    case pingRequest(sequence: UInt32, target: MemberID, address: GossipAddress)
+    case pingRequest(sequence: UInt32, target: MemberID, address: NetworkAddress)
     /// The member `of` is there: the sender itself, or the member that it was asked to ask.
     case ack(sequence: UInt32, of: MemberID)
     /// "I asked, as you wished, and hear nothing": the asker is heard, so its own network works.

@@ -19,21 +19,7 @@ public protocol Discovery: AnyObject, Sendable {
 
 public enum DiscoveryEvent: Hashable, Sendable {
   /// Somebody may be reached there. Not said twice without `gone` between.
-  case found(DiscoveredAddress)
+  case found(NetworkAddress)
   /// Nobody is expected there any more. Where a source cannot be asked, what it said last stands.
-  case gone(DiscoveredAddress)
-}
-
-public struct DiscoveredAddress: Hashable, Sendable, CustomStringConvertible {
-  /// An IP address without brackets.
-  public var host: String
-  /// Gossip and peer streams.
-  public var port: UInt16
-
-  public init(host: String, port: UInt16) {
-    self.host = host
-    self.port = port
-  }
-
-  public var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  case gone(NetworkAddress)
 }

@@ -19,19 +19,19 @@ public struct GossipNode: SimulatedNode {
   public var gossip: Gossip
   /// Membership changes, conflicts and goodbyes since somebody last took them.
   public var notes: [Note] = []
-  private var seeds: [GossipAddress]
+  private var seeds: [NetworkAddress]
 
-  public init(gossip: Gossip, seeds: [GossipAddress]) {
+  public init(gossip: Gossip, seeds: [NetworkAddress]) {
     self.gossip = gossip
     self.seeds = seeds
   }
 
   /// The address of a host: all have one name, and the port tells them apart.
-  public static func address(of host: Int) -> GossipAddress {
-    GossipAddress(host: "10.0.0.1", port: UInt16(host + 1))
+  public static func address(of host: Int) -> NetworkAddress {
+    NetworkAddress(host: "10.0.0.1", port: UInt16(host + 1))
   }
 
-  public static func host(at address: GossipAddress) -> Int { Int(address.port) - 1 }
+  public static func host(at address: NetworkAddress) -> Int { Int(address.port) - 1 }
 
   public static func member(_ id: String, host: Int, startedAt: UInt64) -> Member {
     let address = address(of: host)

@@ -24,7 +24,7 @@ import Testing
         .init(
           endpoints: try EtcdEndpoint.list(urls), leaseSeconds: 9, timeoutMilliseconds: 2000,
           retryMilliseconds: 100...1000), prefix: "/m/", name: MemberID("me")!,
-        own: DiscoveredAddress(host: "10.0.1.1", port: 7946), generator: Dice(seed: seed))
+        own: NetworkAddress(host: "10.0.1.1", port: 7946), generator: Dice(seed: seed))
     }
 
     mutating func say(_ inputs: EtcdFollower.Input...) {
@@ -76,8 +76,8 @@ import Testing
   }
 
   private let two = EtcdKey("/m/two", "10.0.1.2:7946", lease: 8, revision: 5)
-  private let twoFound = DiscoveryEvent.found(DiscoveredAddress(host: "10.0.1.2", port: 7946))
-  private let twoGone = DiscoveryEvent.gone(DiscoveredAddress(host: "10.0.1.2", port: 7946))
+  private let twoFound = DiscoveryEvent.found(NetworkAddress(host: "10.0.1.2", port: 7946))
+  private let twoGone = DiscoveryEvent.gone(NetworkAddress(host: "10.0.1.2", port: 7946))
 
   @Test func `first the list and a lease, then the key, and the watch goes on where the list ends`() throws {
     var story = try Story()

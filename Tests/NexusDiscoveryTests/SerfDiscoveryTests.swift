@@ -10,7 +10,7 @@ struct SerfDiscoveryTests {
   private func discovery(of agent: SerfAgent, key: String? = nil, log: any Log = SilentLog()) -> SerfDiscovery {
     SerfDiscovery(
       SerfDiscovery.Configuration(
-        agent: HostPort(host: "127.0.0.1", port: UInt16(agent.rpcPort)), authenticationKey: key,
+        agent: NetworkAddress(host: "127.0.0.1", port: UInt16(agent.rpcPort)), authenticationKey: key,
         refreshMilliseconds: 500, timeoutMilliseconds: 5000, retryMilliseconds: 20...200), log: log)
   }
 
@@ -101,7 +101,8 @@ struct SerfDiscoveryTests {
   @Test func whereNobodyListensOneLineSaysSo() {
     let log = KeptLog()
     let discovery = SerfDiscovery(
-      SerfDiscovery.Configuration(agent: HostPort(host: "127.0.0.1", port: 1), retryMilliseconds: 1...5), log: log)
+      SerfDiscovery.Configuration(agent: NetworkAddress(host: "127.0.0.1", port: 1), retryMilliseconds: 1...5), log: log
+    )
     discovery.start(member("one", port: 7001), events: { _ in })
     #expect(eventually { log.count("no conversation") == 1 })
     #expect(log.count("agent=127.0.0.1:1 reason=Connection refused") == 1, "\(log.all)")

@@ -1,3 +1,4 @@
+import NexusModel
 import NexusService
 import Testing
 
@@ -5,7 +6,7 @@ import Testing
 
 /// What an agent says of its members, and what of that is news.
 @Suite struct SerfViewTests {
-  private var view = SerfView(tag: "peer", own: DiscoveredAddress(host: "10.0.0.1", port: 1))
+  private var view = SerfView(tag: "peer", own: NetworkAddress(host: "10.0.0.1", port: 1))
 
   private func member(_ name: String, _ tag: String?, isAlive: Bool = true, at address: String = "10.0.0.9")
     -> SerfMember
@@ -13,8 +14,8 @@ import Testing
     SerfMember(name: name, address: address, tags: tag.map { ["peer": $0] } ?? [:], isAlive: isAlive)
   }
 
-  private func address(_ host: String, _ port: UInt16) -> DiscoveredAddress {
-    DiscoveredAddress(host: host, port: port)
+  private func address(_ host: String, _ port: UInt16) -> NetworkAddress {
+    NetworkAddress(host: host, port: port)
   }
 
   @Test mutating func aTagNamesAPortOrAnAddress() {

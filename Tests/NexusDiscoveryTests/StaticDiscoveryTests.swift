@@ -26,7 +26,7 @@ import Testing
 
   @Test func addressesAreFoundButNotOnesOwn() throws {
     let finds = Finds()
-    let list = try ["127.0.0.1:7001", "127.0.0.1:7002", "[::1]:7003"].map { try HostPort($0) }
+    let list = try ["127.0.0.1:7001", "127.0.0.1:7002", "[::1]:7003"].map { try NetworkAddress(parsing: $0) }
     let discovery = StaticDiscovery(list, log: SilentLog())
     discovery.start(member("a", port: 7001), events: finds.receive)
     #expect(finds.become(["127.0.0.1:7002", "[::1]:7003"]))
@@ -40,7 +40,8 @@ import Testing
     names.set("one", "10.0.0.1")
     names.fail("two", "temporary failure in name resolution")
     let discovery = StaticDiscovery(
-      [HostPort(host: "one", port: 1), HostPort(host: "two", port: 2)], intervalMilliseconds: 5, retryMilliseconds: 1,
+      [NetworkAddress(host: "one", port: 1), NetworkAddress(host: "two", port: 2)], intervalMilliseconds: 5,
+      retryMilliseconds: 1,
       resolver: names.resolve, log: log)
     discovery.start(member("a", port: 7001), events: finds.receive)
     #expect(finds.become(["10.0.0.1:1"]))
@@ -58,7 +59,8 @@ import Testing
     let (names, finds, log) = (Names(), Finds(), KeptLog())
     names.set("one", "10.0.0.1", "10.0.0.2")
     let discovery = StaticDiscovery(
-      [HostPort(host: "one", port: 1), HostPort(host: "other", port: 1)], intervalMilliseconds: 2, retryMilliseconds: 1,
+      [NetworkAddress(host: "one", port: 1), NetworkAddress(host: "other", port: 1)], intervalMilliseconds: 2,
+      retryMilliseconds: 1,
       resolver: names.resolve, log: log)
     names.set("other", "10.0.0.2")
     discovery.start(member("a", port: 7001), events: finds.receive)
@@ -86,17 +88,19 @@ import Testing
   }
 
   @Test func addressesAreReadAsPeopleWriteThem() throws {
-    #expect(try HostPort("cache-1.example:7946") == HostPort(host: "cache-1.example", port: 7946))
-    #expect(try HostPort("[fd00::5]:1") == HostPort(host: "fd00::5", port: 1))
-    #expect(try HostPort("[fd00::5]", defaultPort: 7946).description == "[fd00::5]:7946")
-    #expect(try HostPort("10.0.0.5", defaultPort: 7946).description == "10.0.0.5:7946")
+    #expect(try NetworkAddress(parsing: "cache-1.example:7946") == NetworkAddress(host: "cache-1.example", port: 7946))
+    #expect(try NetworkAddress(parsing: "[fd00::5]:1") == NetworkAddress(host: "fd00::5", port: 1))
+    #expect(try NetworkAddress(parsing: "[fd00::5]", defaultPort: 7946).description == "[fd00::5]:7946")
+    #expect(try NetworkAddress(parsing: "10.0.0.5", defaultPort: 7946).description == "10.0.0.5:7946")
     for text in [
       "", ":", ":7946", "a", "a:", "a:0", "a:65536", "a:+1", "a:1x", "fd00::5", "fd00::5:1", "[fd00::5", "[]:1",
       "[a]:1",
       "[::1]x", "[::1]7946", "a b:1", "a\n:1", String(repeating: "a", count: 254) + ":1",
     ] {
-      #expect(throws: HostPort.Invalid.self, "\(text)") { try HostPort(text) }
+      #expect(throws: NetworkAddress.Invalid.self, "\(text)") { try NetworkAddress(parsing: text) }
     }
-    do { _ = try HostPort("cache-1") } catch { #expect(error.description.contains("'cache-1' is no address")) }
+    do { _ = try NetworkAddress(parsing: "cache-1") } catch {
+      #expect(error.description.contains("'cache-1' is no address"))
+    }
   }
 }

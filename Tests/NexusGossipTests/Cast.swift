@@ -53,7 +53,7 @@ extension [GossipOutput] {
     }
   }
 
-  var synchronized: [GossipAddress] {
+  var synchronized: [NetworkAddress] {
     compactMap { output in
       if case .synchronize(let address) = output { address } else { nil }
     }

@@ -147,7 +147,7 @@ import Testing
 
   @Test func seedsAreAskedUntilOneAnswers() {
     var gossip = Cast.core("a")
-    let seed = GossipAddress(host: "10.0.0.9", port: 7946)
+    let seed = NetworkAddress(host: "10.0.0.9", port: 7946)
     var asked = gossip.step(.join([seed]), now: 0).synchronized
     asked += gossip.idle(until: 2000).synchronized
     #expect(asked.count >= 4 && asked.allSatisfy { $0 == seed })

@@ -115,7 +115,7 @@ import Testing
 
   @Test func contactsAreBoundedAndSeedsStay() {
     var contacts = Contacts(limit: 3)
-    func address(_ port: UInt16) -> GossipAddress { GossipAddress(host: "h", port: port) }
+    func address(_ port: UInt16) -> NetworkAddress { NetworkAddress(host: "h", port: port) }
     contacts.add(address(1), isSeed: true)
     for port in UInt16(2)...9 { contacts.add(address(port)) }
     contacts.remove(address(1))

@@ -9,10 +9,10 @@ import NexusService
 final class DatagramSocket: WatchedDescriptor {
   let descriptor: Int32
   /// As it was bound.
-  let address: GossipAddress
+  let address: NetworkAddress
   private let isIPv6: Bool
-  private let received: (UnsafeRawBufferPointer, GossipAddress) -> Void
-  private let refused: (GossipAddress) -> Void
+  private let received: (UnsafeRawBufferPointer, NetworkAddress) -> Void
+  private let refused: (NetworkAddress) -> Void
   private let timeout: () -> Int?
   private let due: () -> Void
   private let buffer: UnsafeMutableRawBufferPointer
@@ -26,8 +26,8 @@ final class DatagramSocket: WatchedDescriptor {
   ///   - timeout: milliseconds until `due` is to be called; nil: never.
   /// - Throws: a sentence for people.
   init(
-    host: String, port: UInt16, received: @escaping (UnsafeRawBufferPointer, GossipAddress) -> Void,
-    refused: @escaping (GossipAddress) -> Void, timeout: @escaping () -> Int?, due: @escaping () -> Void
+    host: String, port: UInt16, received: @escaping (UnsafeRawBufferPointer, NetworkAddress) -> Void,
+    refused: @escaping (NetworkAddress) -> Void, timeout: @escaping () -> Int?, due: @escaping () -> Void
   ) throws(ClusterRefusal) {
     guard var name = Self.socketAddress(host, port) else {
       throw ClusterRefusal("'\(host)' is not an IP address to listen on")
@@ -49,7 +49,7 @@ final class DatagramSocket: WatchedDescriptor {
     guard bound == 0 else {
       let reason = String(cString: strerror(errno))
       close(made)
-      throw ClusterRefusal("cannot listen on UDP \(GossipAddress(host: host, port: port)): \(reason)")
+      throw ClusterRefusal("cannot listen on UDP \(NetworkAddress(host: host, port: port)): \(reason)")
     }
     descriptor = made
     var own = sockaddr_storage()
@@ -57,7 +57,7 @@ final class DatagramSocket: WatchedDescriptor {
     withUnsafeMutablePointer(to: &own) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(made, $0, &length) }
     }
-    address = Self.address(own) ?? GossipAddress(host: host, port: port)
+    address = Self.address(own) ?? NetworkAddress(host: host, port: port)
     self.received = received
     self.refused = refused
     self.timeout = timeout
@@ -70,7 +70,7 @@ final class DatagramSocket: WatchedDescriptor {
     buffer.deallocate()
   }
 
-  func send(_ bytes: [UInt8], to address: GossipAddress) {
+  func send(_ bytes: [UInt8], to address: NetworkAddress) {
     guard var name = Self.socketAddress(address.host, address.port) else { return }
     let sent = withUnsafePointer(to: &name.storage) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -154,18 +154,18 @@ final class DatagramSocket: WatchedDescriptor {
     return (storage, socklen_t(MemoryLayout<sockaddr_in6>.size))
   }
 
-  private static func address(_ storage: sockaddr_storage) -> GossipAddress? {
+  private static func address(_ storage: sockaddr_storage) -> NetworkAddress? {
     withUnsafeBytes(of: storage) { bytes in
       var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
       switch Int32(storage.ss_family) {
       case AF_INET:
         var name = bytes.load(as: sockaddr_in.self)
         guard inet_ntop(AF_INET, &name.sin_addr, &text, socklen_t(text.count)) != nil else { return nil }
-        return GossipAddress(host: text.asText, port: UInt16(bigEndian: name.sin_port))
+        return NetworkAddress(host: text.asText, port: UInt16(bigEndian: name.sin_port))
       case AF_INET6:
         var name = bytes.load(as: sockaddr_in6.self)
         guard inet_ntop(AF_INET6, &name.sin6_addr, &text, socklen_t(text.count)) != nil else { return nil }
-        return GossipAddress(host: text.asText, port: UInt16(bigEndian: name.sin6_port))
+        return NetworkAddress(host: text.asText, port: UInt16(bigEndian: name.sin6_port))
       default: return nil
       }
     }

@@ -40,7 +40,7 @@ extension GossipMessage {
     case .pingRequest:
       guard let target = packet.target else { return nil }
       kind = .pingRequest(
-        sequence: sequence, target: target.id, address: GossipAddress(host: target.host, port: target.port))
+        sequence: sequence, target: target.id, address: NetworkAddress(host: target.host, port: target.port))
     case .ack:
       guard let target = packet.target else { return nil }
       kind = .ack(sequence: sequence, of: target.id)
@@ -51,7 +51,7 @@ extension GossipMessage {
     self.init(
       sender: GossipSender(
         id: packet.source.id, startedAt: packet.source.startedAt,
-        address: GossipAddress(host: packet.source.host, port: packet.source.port)),
+        address: NetworkAddress(host: packet.source.host, port: packet.source.port)),
       digest: packet.digest, kind: kind,
       updates: packet.updates.map { GossipUpdate(record: $0.record, accuser: $0.accuser) })
   }

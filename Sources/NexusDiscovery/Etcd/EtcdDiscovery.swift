@@ -77,7 +77,7 @@ public final class EtcdDiscovery: Discovery, @unchecked Sendable {
       timeoutMilliseconds: configuration.timeoutMilliseconds, retryMilliseconds: configuration.retryMilliseconds)
     follower = EtcdFollower(
       settings, prefix: configuration.prefix, name: member.id,
-      own: DiscoveredAddress(host: member.host, port: member.peerPort), generator: SystemRandomNumberGenerator())
+      own: NetworkAddress(host: member.host, port: member.peerPort), generator: SystemRandomNumberGenerator())
     loop.post { [self] in take(.begin) }
   }
 

@@ -1,3 +1,5 @@
+import NexusModel
+
 /// Where etcd is, as its own tools write it: `http://HOST:PORT`, several with commas between.
 public struct EtcdEndpoint: Hashable, Sendable, CustomStringConvertible {
   public struct Invalid: Error, CustomStringConvertible {
@@ -6,9 +8,9 @@ public struct EtcdEndpoint: Hashable, Sendable, CustomStringConvertible {
 
   public static let defaultPort: UInt16 = 2379
 
-  public let address: HostPort
+  public let address: NetworkAddress
 
-  public init(_ address: HostPort) { self.address = address }
+  public init(_ address: NetworkAddress) { self.address = address }
 
   public init(_ text: String) throws(Invalid) {
     if text.lowercased().hasPrefix("https://") {
@@ -23,8 +25,8 @@ public struct EtcdEndpoint: Hashable, Sendable, CustomStringConvertible {
         + "several with commas between")
     // No path, no name and password, no query.
     guard !rest.contains(where: { "/@?#".contains($0) }) else { throw invalid }
-    do throws(HostPort.Invalid) {
-      address = try HostPort(String(rest), defaultPort: Self.defaultPort)
+    do throws(NetworkAddress.Invalid) {
+      address = try NetworkAddress(parsing: String(rest), defaultPort: Self.defaultPort)
     } catch { throw invalid }
   }
 

@@ -79,7 +79,7 @@ struct EtcdFollower {
   ///   - prefix: of all members' keys; this node's name completes its own.
   ///   - own: what others shall find.
   init(
-    _ settings: Settings, prefix: String, name: MemberID, own: DiscoveredAddress,
+    _ settings: Settings, prefix: String, name: MemberID, own: NetworkAddress,
     generator: any RandomNumberGenerator
   ) {
     precondition(!settings.endpoints.isEmpty, "etcd without an endpoint")

@@ -8,7 +8,7 @@ import NexusService
 struct EtcdView {
   let prefix: String
   private let absenceMilliseconds: Int
-  private let own: DiscoveredAddress
+  private let own: NetworkAddress
   private var found: FoundAddresses<String>
   private var known: Set<String> = []
   /// Known, but not in the last list: until when that is overlooked.
@@ -19,7 +19,7 @@ struct EtcdView {
   /// What is wrong with values, since it was last taken.
   var complaints: [(key: String, value: String)] = []
 
-  init(prefix: String, own: DiscoveredAddress, absenceMilliseconds: Int) {
+  init(prefix: String, own: NetworkAddress, absenceMilliseconds: Int) {
     self.prefix = prefix
     self.own = own
     self.absenceMilliseconds = absenceMilliseconds
@@ -68,10 +68,10 @@ struct EtcdView {
   }
 
   /// `IP:PORT`; what follows behind a space is for people.
-  static func address(_ value: String) -> DiscoveredAddress? {
-    guard let first = value.split(separator: " ").first, let parsed = try? HostPort(String(first)),
+  static func address(_ value: String) -> NetworkAddress? {
+    guard let first = value.split(separator: " ").first, let parsed = try? NetworkAddress(parsing: String(first)),
       isNumericHost(parsed.host)
     else { return nil }
-    return DiscoveredAddress(host: parsed.host, port: parsed.port)
+    return parsed
   }
 }
