@@ -11,7 +11,7 @@ NODES ?= 3
 FILTER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build bench bench-quick test test-asan test-tsan fuzz lint format docs clean
+.PHONY: help demo run build bench bench-quick chaos test test-asan test-tsan fuzz lint format docs clean
 
 help: ## this list
 	@echo "NexusCache: targets of this Makefile"
@@ -43,6 +43,11 @@ test-tsan: ## the same under the thread sanitizer (FILTER=StoreTests runs those 
 	@scripts/setup build test
 	@scripts/venv
 	@scripts/sanitized thread "$(FILTER)"
+
+chaos: build ## real nodes killed, kept busy and asked a million times; writes chaos/REPORT.md (about half an hour)
+	@scripts/setup build test
+	swift build --build-tests $(WALLS)
+	scripts/chaos
 
 bench: build ## everything measured beside Redis, memcached and nginx (about 30 minutes; TRACES=DIR adds miss ratios)
 	@scripts/setup bench

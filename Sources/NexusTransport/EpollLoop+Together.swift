@@ -6,7 +6,7 @@ import NexusService
 /// their requests will need comes from memory at the same time, and not one cache miss after the other.
 ///
 /// Lives on the stack of one turn. Invariant: the inputs lie one behind the other in the read buffer and end
-/// before `offset`.
+/// before `offset`; whatever else reads into that buffer begins at its start, so it comes only after they were offered.
 struct InputsTogether {
   static var most: Int { 16 }
   /// Larger inputs are pipelines, which look ahead by themselves.
@@ -25,6 +25,7 @@ extension EpollLoop {
     for index in 0..<events {
       let event = poller[index]
       guard event.token & 7 == 0, event.isReadable, !event.isWritable else {
+        if event.token & 7 == 0, event.isReadable { offer(&inputs) }
         dispatch(event)
         continue
       }
@@ -32,6 +33,7 @@ extension EpollLoop {
       guard connection.pointee.phase == .open, connection.pointee.input.count == 0,
         !connection.pointee.flags.contains(.peerFinished), connection.pointee.flags.isDisjoint(with: .holdsInput)
       else {
+        offer(&inputs)
         dispatch(event)
         continue
       }

@@ -59,6 +59,24 @@ import Testing
     #expect(server.onLoop { $0.pendingInputBytes(ConnectionID(slot: 0, generation: 1)) } == 0)
   }
 
+  @Test func `what one client sends does not end up in what another has sent in the same turn`() throws {
+    let server = try EchoServer()
+    let (whole, cut) = (try server.client(), try server.client())
+    // Kept by the server until the rest comes.
+    let long = TestClient.frame(String(repeating: "e another's secret ", count: 20))
+    for round in 0..<20 {
+      try cut.write(Array(long[..<100]))
+      #expect(eventually { server.gauge.bytes > server.restingBytes() })
+      // While the loop stands still both get something to read; the whole request is the first.
+      server.runtime.loops[0].post { usleep(20_000) }
+      usleep(2_000)
+      try whole.send("e\(round) is mine")
+      try cut.write(Array(long[100...]))
+      #expect(try whole.receiveText() == "e\(round) is mine")
+      #expect(try cut.receive() == Array(long[4...]))
+    }
+  }
+
   @Test func `a pipeline of 100,000 requests is answered in order`() throws {
     let server = try EchoServer()
     let client = try server.client()

@@ -98,7 +98,7 @@ final class ClusterOfProcesses {
     for node in nodes where !node.mayEnd {
       expect(node.isRunning, "\(node.id) has ended by itself: \(node.process.exitStatus() ?? -1)")
     }
-    for node in nodes {
+    for node in nodes + strangers {
       node.mayEnd = true
       node.goOn()
       node.process.stop(with: SIGKILL)
@@ -130,7 +130,7 @@ final class ClusterOfProcesses {
   /// A node that is not to become a member of this cluster, or has an id that is another's already.
   func addStranger(_ id: String, _ further: [String]) throws -> Node {
     let node = try Node(
-      id, Ports.next(4), "\(directory)/\(id)-stranger-\(nodes.count).log",
+      id, Ports.next(4), "\(directory)/\(id)-stranger-\(strangers.count).log",
       [
         "--threads", "1", "--data-dir", directory, "--max-memory", "100mb", "--cluster-name", "stories",
         "--cluster-secret", "known to the members",
@@ -156,7 +156,7 @@ final class ClusterOfProcesses {
     let isWhole = eventually(seconds: seconds) {
       let states = members.compactMap { try? $0.state() }
       return states.count == members.count && Set(states.map(\.version)).count == 1
-        && states.allSatisfy { $0.isReady && $0.alive == members.count && $0.slotsComing == 0 }
+        && states.allSatisfy { $0.isReady && $0.alive == members.count && $0.slotsMoving == 0 }
         && states.reduce(0) { $0 + $1.slots } == 16384
     }
     if !isWhole {
@@ -188,7 +188,8 @@ struct ClusterState {
   var isReady: Bool
   var alive: Int
   var slots: Int
-  var slotsComing: Int
+  /// On their way to this node, or kept until their new owner has them.
+  var slotsMoving: Int
   /// Status by id.
   var members: [String: String]
 }
@@ -203,7 +204,8 @@ extension ClusterOfProcesses.Node {
     return ClusterState(
       version: json["version"] as? String ?? "", isReady: json["ready"] as? Bool ?? false,
       alive: statuses.count { $0.1 == "alive" }, slots: json["slots_executed"] as? Int ?? 0,
-      slotsComing: json["slots_incoming"] as? Int ?? 0, members: Dictionary(statuses) { $1 })
+      slotsMoving: (json["slots_incoming"] as? Int ?? 0) + (json["slots_outgoing"] as? Int ?? 0),
+      members: Dictionary(statuses) { $1 })
   }
 
   /// For each slot the id of the member that executes it, as this one sees it; empty while nobody does.

@@ -69,6 +69,7 @@ final class CountingLoad: Sendable {
   private let keys: @Sendable (_ client: Int) -> [String]
   /// Keys may have been lost with their node: a value that is too small is no mistake.
   private let mayForget: Bool
+  private let operationsEach: Int
   private let isOver = Atomic<Bool>(false)
   private let done = Atomic<Int>(0)
   private let total = Guarded(Tally())
@@ -76,16 +77,19 @@ final class CountingLoad: Sendable {
 
   /// - Parameter keys: those of a client beside the shared ones.
   init(
-    clients: Int, ports: [Int], mayForget: Bool = false,
+    clients: Int, ports: [Int], mayForget: Bool = false, operationsEach: Int = .max,
     keys: @escaping @Sendable (_ client: Int) -> [String] = { client in (0..<40).map { "own:\(client):\($0)" } }
   ) {
-    (self.ports, self.keys, self.mayForget) = (ports, keys, mayForget)
+    (self.ports, self.keys, self.mayForget, self.operationsEach) = (ports, keys, mayForget, operationsEach)
     let started = (0..<clients).map { number in Background { [self] in run(number) } }
     threads.withLock { $0 = started }
   }
 
-  convenience init(clients: Int, _ nodes: [ClusterOfProcesses.Node], mayForget: Bool = false) {
-    self.init(clients: clients, ports: nodes.map(\.redisPort), mayForget: mayForget)
+  convenience init(
+    clients: Int, _ nodes: [ClusterOfProcesses.Node], mayForget: Bool = false, operationsEach: Int = .max
+  ) {
+    self.init(
+      clients: clients, ports: nodes.map(\.redisPort), mayForget: mayForget, operationsEach: operationsEach)
   }
 
   var operations: Int { done.load(ordering: .relaxed) }
@@ -98,6 +102,11 @@ final class CountingLoad: Sendable {
 
   func stop() -> Tally {
     isOver.store(true, ordering: .relaxed)
+    return finish()
+  }
+
+  /// When each client has done what it was to do.
+  func finish() -> Tally {
     threads.withLock { for thread in $0 { thread.join() } }
     return total.withLock { $0 }
   }
@@ -106,7 +115,7 @@ final class CountingLoad: Sendable {
     var client = Client(number, ports, mayForget: mayForget)
     let own = keys(number)
     var round = 0
-    while !isOver.load(ordering: .relaxed) {
+    while round < operationsEach, !isOver.load(ordering: .relaxed) {
       round += 1
       if round % 5 == 0 {
         client.increment("shared:\(round / 5 % 20)", isShared: true)
