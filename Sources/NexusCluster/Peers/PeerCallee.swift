@@ -16,10 +16,12 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   /// It outlives its streams.
   private unowned(unsafe) let owner: PeerLoop
   private let peer: String
-  private var phase = Phase.waiting
-  private var stream: (any MessageStream)?
+  @exclusivity(unchecked) private var phase = Phase.waiting
+  @exclusivity(unchecked) private var stream: (any MessageStream)?
+  /// `phase` is `open`.
+  @exclusivity(unchecked) private var isOpen = false
   /// The frame of answers that is being written.
-  private var answers = OutputBuffer(capacity: 4096)
+  @exclusivity(unchecked) private var answers = OutputBuffer(capacity: 4096)
   private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
   private var longFrames = LongFrames()
 
@@ -38,7 +40,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   func opened(_ stream: any MessageStream) {
     self.stream = stream
-    owner.loop.after(milliseconds: Self.greetingMilliseconds) { [weak self] in self?.checkGreeting() }
+    owner.loop.after(milliseconds: Self.greetingMilliseconds) { [self] in checkGreeting() }
   }
 
   private func checkGreeting() {
@@ -57,31 +59,49 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   private func read(_ message: UnsafeRawBufferPointer, isAssembled: Bool) throws(WireError) {
     var reader = try FrameReader(message, isAssembled: isAssembled)
+    // Plain pointers and numbers: what is read over and over stays in registers.
+    var batch = owner.batch
+    defer { owner.batch = batch }
     while let item = try reader.next() {
-      switch (item.kind, phase) {
-      case (.operation, .open(let caller)): try gather(item.bytes, caller)
-      case (.hello, .waiting): greet(try Hello(decoding: item.bytes))
-      case (.proof, .greeted(let caller, let callerNonce, let nonce)):
-        check(try Proof(decoding: item.bytes), caller, callerNonce, nonce)
-      case (.part, .open):
-        guard let whole = try assembler.add(try Part(decoding: item.bytes)) else { continue }
-        defer { whole.deallocate() }
-        execute()
-        try read(whole.bytes, isAssembled: true)
-      case (.goodbye, _):
-        stream?.finish(.ok)
-        return
-      case (_, .open(let caller)): owner.control.received(item.kind, Array(item.bytes), from: caller, self)
-      case (_, .closed): return
-      default: return refuse("sent a message before its greeting")
+      if item.kind == .operation, isOpen {
+        try gather(item.bytes, &batch)
+        if batch.isFull { execute(&batch) }
+        continue
       }
+      execute(&batch)
+      owner.batch = batch
+      let goesOn = try readOther(item)
+      batch = owner.batch
+      if !goesOn { return }
     }
-    execute()
+    execute(&batch)
     if case .open(let caller) = phase, reader.placementVersion != owner.directory.version,
       reader.placementVersion.digest != 0
     {
       owner.control.sawOtherPlacement(of: caller, reader.placementVersion)
     }
+  }
+
+  /// What is no operation. False: nothing more is read.
+  private func readOther(_ item: FrameItem) throws(WireError) -> Bool {
+    switch (item.kind, phase) {
+    case (.hello, .waiting): greet(try Hello(decoding: item.bytes))
+    case (.proof, .greeted(let caller, let callerNonce, let nonce)):
+      check(try Proof(decoding: item.bytes), caller, callerNonce, nonce)
+    case (.part, .open):
+      guard let whole = try assembler.add(try Part(decoding: item.bytes)) else { return true }
+      defer { whole.deallocate() }
+      try read(whole.bytes, isAssembled: true)
+    case (.goodbye, _):
+      stream?.finish(.ok)
+      return false
+    case (_, .open(let caller)): owner.control.received(item.kind, Array(item.bytes), from: caller, self)
+    case (_, .closed): return false
+    default:
+      refuse("sent a message before its greeting")
+      return false
+    }
+    return true
   }
 
   // MARK: The greeting
@@ -109,11 +129,13 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       return refuse("does not know this cluster's secret")
     }
     phase = .open(caller: caller)
+    isOpen = true
   }
 
   private func refuse(_ reason: String) {
     if case .closed = phase { return }
     phase = .closed
+    isOpen = false
     owner.control.refused(peer, reason)
     _ = stream?.send { frame in
       PeerFrame.begin(&frame, placementVersion: owner.directory.version)
@@ -124,26 +146,25 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   // MARK: Operations
 
-  private func gather(_ bytes: UnsafeRawBufferPointer, _ caller: MemberID) throws(WireError) {
-    owner.batch.begin()
+  private func gather(_ bytes: UnsafeRawBufferPointer, _ batch: inout BatchRunner) throws(WireError) {
+    batch.begin()
     let wire: NexusWire.Operation
-    do throws(WireError) { wire = try NexusWire.Operation(decoding: bytes) { owner.batch.add($0) } } catch {
-      owner.batch.abandon()
+    do throws(WireError) { wire = try NexusWire.Operation(decoding: bytes) { batch.add($0) } } catch {
+      batch.abandon()
       throw error
     }
-    guard let operation = Operation(wire), owner.executor(for: operation.kind) != nil else {
-      owner.batch.abandon()
+    guard let operation = Operation(wire), owner.executes(operation.kind) else {
+      batch.abandon()
       return answer(wire.id, .unknownKind, "this member knows no operation of kind \(wire.kind.rawValue)")
     }
-    owner.batch.end(operation, id: wire.id)
-    if owner.batch.isFull { execute() }
+    batch.end(operation, id: wire.id)
   }
 
-  private func execute() {
-    guard case .open(let caller) = phase, owner.batch.count > 0 else { return }
-    guard let number = owner.directory.number(of: caller) else { return refuseStranger(caller) }
-    owner.noteReceived(owner.batch.count)
-    owner.batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
+  private func execute(_ batch: inout BatchRunner) {
+    guard batch.count > 0, case .open(let caller) = phase else { return }
+    guard let number = owner.directory.number(of: caller) else { return refuseStranger(caller, &batch) }
+    owner.noteReceived(batch.count)
+    batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
       switch outcome {
       case .replied:
         beginAnswers()
@@ -155,8 +176,8 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   }
 
   /// It is a member whose name gossip has not brought here yet: nothing was run, and it may try again at once.
-  private func refuseStranger(_ caller: MemberID) {
-    owner.batch.discard { answer($0, .stopping, "member \(caller) is not known here yet") }
+  private func refuseStranger(_ caller: MemberID, _ batch: inout BatchRunner) {
+    batch.discard { answer($0, .stopping, "member \(caller) is not known here yet") }
   }
 
   /// An operation whose slot is not executed here: it waits if the slot is on its way here, otherwise it goes back.
@@ -235,6 +256,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   func closed(_ end: CallEnd, _ trailers: [(name: String, value: String)]) {
     phase = .closed
+    isOpen = false
     stream = nil
     owner.forget(self)
   }

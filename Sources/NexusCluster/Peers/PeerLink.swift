@@ -4,7 +4,7 @@ import NexusWire
 
 /// This loop's stream to one member: greets, gathers a turn's operations into one frame, and gives their replies back.
 ///
-/// Belongs to its loop's thread.
+/// Belongs to its loop's thread. Its fields are read and written in single steps, as `PeerLoop`'s are.
 final class PeerLink: MessageStreamHandler {
   enum Phase {
     case closed
@@ -18,12 +18,12 @@ final class PeerLink: MessageStreamHandler {
   /// It outlives its links.
   unowned(unsafe) let owner: PeerLoop
   let number: MemberNumber
-  private(set) var entry: PeerDirectory.Entry
-  private var phase = Phase.closed
-  private var stream: (any MessageStream)?
-  private var frames = FrameStore()
-  private var pending = PendingOperations()
-  private var isDirty = false
+  @exclusivity(unchecked) private(set) var entry: PeerDirectory.Entry
+  @exclusivity(unchecked) private var phase = Phase.closed
+  @exclusivity(unchecked) private var stream: (any MessageStream)?
+  @exclusivity(unchecked) private var frames = FrameStore()
+  @exclusivity(unchecked) private var pending = PendingOperations()
+  @exclusivity(unchecked) private var isDirty = false
   private var failures = 0
   private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
   private var longFrames = LongFrames()

@@ -10,7 +10,9 @@ import NexusWire
 /// waits here for a slot that is on its way or has no live owner. A write that was sent and lost its answer is never
 /// sent again: its outcome is unknown, and that is what its client is told.
 ///
-/// Belongs to its loop's thread; other threads `post`.
+/// Belongs to its loop's thread; other threads `post`. Its fields are read and written in single steps, never held
+/// while other code runs: they need no check of exclusivity. Nothing holds it weakly: a side table would make every
+/// count of its references slow.
 final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   let node: Node
   let loop: any EventLoop
@@ -20,23 +22,25 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   unowned(unsafe) let control: any PeerControl
   /// This node's own number.
   let myself: MemberNumber
-  private(set) var directory = PeerDirectory.empty
+  @exclusivity(unchecked) private(set) var directory = PeerDirectory.empty
   /// By `Operation.Kind`.
   private var executors: [(any OperationExecutor)?] = []
-  private var links: [PeerLink?] = []
-  private var dirtyLinks: [PeerLink] = []
+  /// A bit for each kind that has an executor.
+  @exclusivity(unchecked) private var kinds: UInt32 = 0
+  @exclusivity(unchecked) private var links: [PeerLink?] = []
+  @exclusivity(unchecked) private var dirtyLinks: [PeerLink] = []
   private let requesters = Requesters()
   let traffic = SlotTraffic()
   private var parked: [ParkedOperation] = []
   private var parkedBytes = 0
-  private var needsPass = false
+  @exclusivity(unchecked) private var needsPass = false
   private var pass: UInt16 = 0
-  private var isTicking = false
+  @exclusivity(unchecked) private var isTicking = false
   /// 0: not read in this turn.
-  private var turnNow: UInt64 = 0
-  var batch = BatchRunner()
+  @exclusivity(unchecked) private var turnNow: UInt64 = 0
+  @exclusivity(unchecked) var batch = BatchRunner()
   /// Counted for the metrics.
-  private(set) var figures = PeerFigures()
+  @exclusivity(unchecked) private(set) var figures = PeerFigures()
 
   /// Between two looks at the deadlines.
   private static let tickMilliseconds = 10
@@ -63,7 +67,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   func setExecutor(_ executor: any OperationExecutor, for kind: Operation.Kind) {
     while executors.count <= Int(kind.rawValue) { executors.append(nil) }
     executors[Int(kind.rawValue)] = executor
+    kinds |= 1 << UInt32(kind.rawValue)
   }
+
+  @inline(__always) func executes(_ kind: Operation.Kind) -> Bool { kinds & 1 << UInt32(kind.rawValue) != 0 }
 
   func executor(for kind: Operation.Kind) -> (any OperationExecutor)? {
     Int(kind.rawValue) < executors.count ? executors[Int(kind.rawValue)] : nil
@@ -197,7 +204,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   private func startTicking() {
     guard !isTicking else { return }
     isTicking = true
-    loop.after(milliseconds: Self.tickMilliseconds) { [weak self] in self?.tick() }
+    loop.after(milliseconds: Self.tickMilliseconds) { [self] in tick() }
   }
 
   private func tick() {
@@ -329,10 +336,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   private func fetch(_ keys: [SettledKey], _ slot: Slot) {
     traffic[slot].pointee.heldInPass = pass
-    control.settle(slot, keys) { [weak self] in
-      guard let self else { return }
-      self.loop.post { self.wake() }
-    }
+    control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
   }
 
   // MARK: Answers
@@ -368,9 +372,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   func fail(_ requester: UInt16, _ ticket: UInt64, _ failure: OperationFailure) {
     // Never inside the call that gave it away.
     figures.failed &+= 1
-    loop.post { [weak self] in
-      self?.requesters.reply(requester, ticket, .failed(failure))
-    }
+    loop.post { [self] in requesters.reply(requester, ticket, .failed(failure)) }
   }
 
   func flushReplies() {

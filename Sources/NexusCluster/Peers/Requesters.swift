@@ -10,25 +10,33 @@ final class Requesters {
     var wasReplied = false
   }
 
-  private var places: [Place] = []
-  private var replied: [UInt16] = []
+  /// Of the places, in order: looked through without counting a reference.
+  @exclusivity(unchecked) private var identities: [ObjectIdentifier?] = []
+  @exclusivity(unchecked) private var places: [Place] = []
+  @exclusivity(unchecked) private var replied: [UInt16] = []
 
   func number(of requester: any OperationRequester) -> UInt16 {
-    for index in places.indices where places[index].requester === requester { return UInt16(index) }
+    let identity = ObjectIdentifier(requester)
+    for index in identities.indices where identities[index] == identity { return UInt16(index) }
     return add(requester)
   }
 
   private func add(_ requester: any OperationRequester) -> UInt16 {
     if let free = places.firstIndex(where: { $0.requester == nil }) {
       places[free] = Place(requester: requester)
+      identities[free] = ObjectIdentifier(requester)
       return UInt16(free)
     }
     places.append(Place(requester: requester))
+    identities.append(ObjectIdentifier(requester))
     return UInt16(places.count - 1)
   }
 
   /// Nobody asks under this number any more. The caller has let go of everything that carries it.
-  func remove(_ number: UInt16) { places[Int(number)] = Place() }
+  func remove(_ number: UInt16) {
+    places[Int(number)] = Place()
+    identities[Int(number)] = nil
+  }
 
   func known(_ requester: any OperationRequester) -> UInt16? {
     places.firstIndex { $0.requester === requester }.map { UInt16($0) }
