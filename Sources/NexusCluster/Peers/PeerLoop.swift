@@ -336,7 +336,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   private func fetch(_ keys: [SettledKey], _ slot: Slot) {
     traffic[slot].pointee.heldInPass = pass
-    control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
+    // Those of an operation with several slots each come from the holder of their own.
+    for (slot, keys) in Dictionary(grouping: keys, by: { key in key.key.withUnsafeBytes { Slot(of: $0) } }) {
+      control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
+    }
   }
 
   // MARK: Answers

@@ -19,6 +19,51 @@ extension ClusterTests {
       }
     }
 
+    @Test("commands with keys of many slots find all of them while a node joins and one leaves")
+    func manyKeysUnderWay() throws {
+      // Slots move slowly, so that many operations meet keys of which some have arrived and others have not.
+      try ClusterOfProcesses.story(2, ["--rebalance-rate", "256kb"]) { cluster in
+        let clients = try cluster.nodes.map { try $0.client() }
+        let keys = (0..<1500).map { "many:\($0)" }
+        let filler = String(repeating: "x", count: 600)
+        _ = try clients[0].pipeline(keys.map { ["SET", $0, $0 + filler].map { Array($0.utf8) } })
+        let seed = Dice.seed()
+        print("NEXUS_SEED=\(seed)")
+        var dice = Dice(seed: seed)
+        func look(_ rounds: Int, _ when: String) throws {
+          for round in 0..<rounds {
+            let chosen = (0..<8).map { _ in dice.pick(keys) }
+            let client = clients[round % 2]
+            if round % 4 == 0 {
+              let set = try client.ask((["MSET"] + chosen.flatMap { [$0, $0 + filler] }).map { Array($0.utf8) })
+              cluster.expect(set == .ok, "\(when): MSET: \(set)")
+            } else {
+              let got = try client.ask((["MGET"] + chosen).map { Array($0.utf8) })
+              let wrong = zip(chosen, got.elements ?? [got]).filter { $1.string != $0 + filler }
+              cluster.expect(wrong.isEmpty, "\(when): MGET lacks \(wrong.map(\.0)): \(got.string ?? "")")
+            }
+          }
+        }
+        try cluster.add()
+        try look(400, "it joins")
+        try cluster.waitUntilWhole(seconds: 60)
+        // It has five seconds to leave.
+        try cluster[2].client().ask("CONFIG", "SET", "rebalance-rate", "64mb")
+        cluster[2].process.signal(SIGTERM)
+        cluster[2].mayEnd = true
+        try look(400, "it leaves")
+        cluster.expect(cluster[2].process.waitForExit(seconds: 20) == 0)
+        let isUnmoved = cluster[2].log.contains("not handed over in time")
+        cluster.expect(!isUnmoved, "it left too early")
+        try cluster.waitUntilWhole(seconds: 60)
+        for client in clients {
+          let values = try client.pipeline(keys.map { ["GET", $0].map { Array($0.utf8) } })
+          let lost = zip(keys, values).filter { $1.string != $0 + filler }.map(\.0)
+          cluster.expect(lost.isEmpty, "\(lost.count) are lost: \(lost.prefix(5))")
+        }
+      }
+    }
+
     @Test("a node leaves by SIGTERM under load: no operation fails, no increment is lost")
     func leaveUnderLoad() throws {
       try ClusterOfProcesses.story(3) { cluster in
