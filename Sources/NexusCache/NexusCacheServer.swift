@@ -129,6 +129,7 @@ public final class NexusCacheServer {
     for door in httpDoors { door.drain(milliseconds: 1000) }
     runtime.stop(graceMilliseconds: membership == nil ? 3000 : 1500)
     for door in httpDoors { door.stop() }
+    node.detach()
     log.info("stopped")
     (log as? StreamLog)?.flush()
   }

@@ -4,7 +4,6 @@ import NexusRing
 import NexusService
 import NexusStore
 import NexusWire
-import Synchronization
 
 /// This node's part in its cluster: finds the others, follows who is there, and keeps its slots.
 ///
@@ -39,7 +38,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   private var publishedAt: UInt64 = 0
   private var refusals: [DatagramRefusal: UInt64] = [:]
   var complaints = Complaints()
-  private let shared: Mutex<ClusterPicture>
+  private let shared: Guarded<ClusterPicture>
 
   /// Opens the UDP socket; nothing is sent before `begin`.
   ///
@@ -55,7 +54,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     self.node = node
     var nothingYet = ClusterPicture()
     nothingYet.isReady = false
-    shared = Mutex(nothingYet)
+    shared = Guarded(nothingYet)
     log = node.log
     loop = control.loop
     streams = control.streams

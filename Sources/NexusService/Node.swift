@@ -49,6 +49,13 @@ public final class Node: @unchecked Sendable {
 
   public func attach(_ loops: [any EventLoop]) { self.loops = loops }
 
+  /// When all loops have ended: what was attached holds this node, and is let go.
+  public func detach() {
+    loops = []
+    routers = []
+    cluster = nil
+  }
+
   /// The store's name for whoever runs on this loop.
   public static func worker(ofLoop index: Int) -> Worker { Worker(index + 1) }
 }

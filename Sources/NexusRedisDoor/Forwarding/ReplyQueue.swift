@@ -130,9 +130,10 @@ struct ReplyTable {
     link(from: 1)
   }
 
-  /// No queue may be in use.
+  /// Replies that have not come when the loop ends still have their queues: every one of these has a place.
   func deallocate() {
-    for queue in idle { free(queue) }
+    let used = Set((1..<capacity).compactMap { places[$0].queue })
+    for queue in used.union(idle) { free(queue) }
     gauge.subtract(capacity * MemoryLayout<AwaitedReply>.stride)
     places.deallocate()
   }

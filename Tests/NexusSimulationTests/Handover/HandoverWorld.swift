@@ -356,7 +356,7 @@ final class HandoverWorld: HandoverHost {
       guard !client.isStopped else { return }
       let origin = dice.pick(ready)
       let request = book.begin(client, origin: origin.index, now, &dice)
-      client.onEnd = { [unowned self] in later(client, dice.within(1...60)) }
+      client.onEnd = { [unowned self, unowned client] in later(client, dice.within(1...60)) }
       after(2100) { [unowned self] in book.fail(request) }
       origin.route(request)
     }
