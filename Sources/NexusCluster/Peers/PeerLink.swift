@@ -226,7 +226,8 @@ final class PeerLink: MessageStreamHandler {
       case .unspecified: owner.answered(record, .failed(failure(of: record)))
       case .tooLate: owner.answered(record, .failed(.noOwner(record.slot)))
       case .overloaded: owner.answered(record, .failed(.overloaded(entry.id)))
-      case .stopping: again(record, .refused(entry.id, text))
+      // Nothing was run: whoever divided it among owners divides it anew.
+      case .stopping: again(record, .moved(entry.id))
       default: owner.answered(record, .failed(.refused(entry.id, text)))
       }
     }
@@ -274,7 +275,7 @@ final class PeerLink: MessageStreamHandler {
       if wasSent && !record.flags.contains(.readOnly) {
         owner.answered(record, .failed(.outcomeUnknown(entry.id, milliseconds: nil)))
       } else {
-        again(record, failure(of: record))
+        again(record, wasSent ? failure(of: record) : .unreachable(entry.id))
       }
       frames.answered(Int(record.frame))
     }
