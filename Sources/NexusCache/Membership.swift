@@ -81,8 +81,7 @@ final class Membership {
     } catch { throw StartFailure(error.description) }
     let own = NetworkAddress(host: host, port: member.peerPort)
     let named = settings.join.compactMap { NetworkAddress($0) }
-    var seeds = named.filter { $0 != own && NetworkInterfaces.isAddress($0.host) }
-    if seeds.isEmpty, named.contains(own) { seeds = [] }
+    let seeds = named.filter { $0 != own && NetworkInterfaces.isAddress($0.host) }
     let isRegistry = settings.discovery == "etcd" || settings.discovery == "serf"
     // Who is on its own list of first members may begin without the others; so may whoever a registry knows alone.
     let mayBeginAlone = isRegistry || named.contains(own)

@@ -28,10 +28,8 @@ struct Roster {
         id: record.member.id, address: NetworkAddress(host: record.member.host, port: record.member.peerPort),
         isLive: record.status.isLive)
     }
-    let (places, copies) = places(placement)
     return PeerDirectory(
-      entries: entries, version: isMember ? placement.version : PlacementVersion(digest: 0), places: places,
-      copies: copies)
+      entries: entries, version: isMember ? placement.version : PlacementVersion(digest: 0))
   }
 
   func view(_ records: [MemberRecord], _ placement: Placement) -> OwnershipView {

@@ -14,10 +14,8 @@ public struct GossipPacket: Hashable, Sendable, WireMessage {
     public static let ack = Kind(rawValue: 3)
     /// The target of a ping request has not answered me in time (Lifeguard, section IV-A).
     public static let nack = Kind(rawValue: 4)
-    /// I want to join: answer with a ping, and synchronise.
-    public static let join = Kind(rawValue: 5)
     /// Nothing but the updates it carries.
-    public static let gossip = Kind(rawValue: 6)
+    public static let gossip = Kind(rawValue: 5)
   }
 
   /// A member and where it is.

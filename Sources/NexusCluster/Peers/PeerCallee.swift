@@ -163,7 +163,6 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   private func execute(_ batch: inout BatchRunner) {
     guard batch.count > 0, case .open(let caller) = phase else { return }
     guard let number = owner.directory.number(of: caller) else { return refuseStranger(caller, &batch) }
-    owner.noteReceived(batch.count)
     batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
       switch outcome {
       case .replied:

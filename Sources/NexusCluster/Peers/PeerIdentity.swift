@@ -26,29 +26,17 @@ final class PeerDirectory: Sendable {
   /// By number; nil where a number means nobody (any more).
   let entries: [Entry?]
   let version: PlacementVersion
-  /// Each slot's members in order, `copies` for every slot; empty before there is a placement.
-  let places: [MemberNumber]
-  let copies: Int
 
-  init(entries: [Entry?], version: PlacementVersion, places: [MemberNumber], copies: Int) {
+  init(entries: [Entry?], version: PlacementVersion) {
     self.entries = entries
     self.version = version
-    self.places = places
-    self.copies = copies
   }
 
-  static let empty = PeerDirectory(entries: [], version: PlacementVersion(digest: 0), places: [], copies: 1)
+  static let empty = PeerDirectory(entries: [], version: PlacementVersion(digest: 0))
 
   func entry(_ number: MemberNumber) -> Entry? { Int(number) < entries.count ? entries[Int(number)] : nil }
 
   func number(of id: MemberID) -> MemberNumber? {
     entries.firstIndex { $0?.id == id }.map { MemberNumber($0) }
-  }
-
-  /// The slot's live members in order, but this one.
-  func others(of slot: Slot, than number: MemberNumber) -> [MemberNumber] {
-    let first = Int(slot.index) * copies
-    guard first + copies <= places.count else { return [] }
-    return places[first..<(first + copies)].filter { $0 != number && entry($0)?.isLive == true }
   }
 }

@@ -27,7 +27,7 @@ final class PeerLink: MessageStreamHandler {
   private var failures = 0
   private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
   private var longFrames = LongFrames()
-  /// Its own messages that go first once the stream is open, then nothing is kept.
+  /// State of the generator that spreads the rests.
   private var restStep: UInt64 = 0
 
   private static let frameBytesMost = 192 * 1024
@@ -90,7 +90,7 @@ final class PeerLink: MessageStreamHandler {
     let count = frames.currentBytes.count - offset
     _ = pending.append(
       PendingOperation(
-        ticket: ticket, deadline: deadline, sentAt: 0, frame: Int32(frame), offset: UInt32(offset),
+        ticket: ticket, deadline: deadline, frame: Int32(frame), offset: UInt32(offset),
         count: UInt32(count), slot: operation.slot, requester: requester, flags: operation.flags, attempts: attempts,
         isDirect: isDirect, isLive: true))
     if offset + count > Self.frameBytesMost { flush() }

@@ -39,8 +39,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// 0: not read in this turn.
   @exclusivity(unchecked) private var turnNow: UInt64 = 0
   @exclusivity(unchecked) var batch = BatchRunner()
-  /// Counted for the metrics.
-  @exclusivity(unchecked) private(set) var figures = PeerFigures()
 
   /// Between two looks at the deadlines.
   private static let tickMilliseconds = 10
@@ -97,11 +95,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// Something that the parked may have waited for has changed.
   func wake() { needsPass = !parked.isEmpty }
 
-  func isUnderWay(_ slot: Slot) -> Bool {
-    let lane = traffic[slot]
-    return lane.pointee.underWay > 0 || lane.pointee.parked > 0
-  }
-
   // MARK: Leaving
 
   func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
@@ -137,8 +130,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     operation.timeoutMilliseconds > 0
       ? Int(operation.timeoutMilliseconds) : node.settings.forwardTimeoutMilliseconds
   }
-
-  func number(of requester: any OperationRequester) -> UInt16 { requesters.number(of: requester) }
 
   /// A member's stream is gone: nobody waits for its operations any more.
   func forget(_ requester: any OperationRequester) {
@@ -198,8 +189,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       direct: operation.flags.contains(.thisNode) ? myself : nil, origin: origin)
     if !missing.isEmpty { fetch(Self.settledKeys(missing, operation), operation.slot) }
   }
-
-  func noteReceived(_ count: Int) { figures.received &+= UInt64(count) }
 
   private func startTicking() {
     guard !isTicking else { return }
@@ -353,7 +342,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// An operation that was sent and certainly did not run is routed once more.
   func again(_ record: PendingOperation, _ bytes: UnsafeRawBufferPointer, on member: MemberNumber) {
     if !record.isDirect { release(record.slot) }
-    figures.resent &+= 1
     let copy = ParkedOperation(
       bytes: Array(bytes), flags: record.flags, slot: record.slot, ticket: record.ticket,
       requester: record.requester, deadline: record.deadline, attempts: record.attempts,
@@ -374,19 +362,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   func fail(_ requester: UInt16, _ ticket: UInt64, _ failure: OperationFailure) {
     // Never inside the call that gave it away.
-    figures.failed &+= 1
     loop.post { [self] in requesters.reply(requester, ticket, .failed(failure)) }
   }
 
   func flushReplies() {
     for requester in requesters.takeReplied() { requester.repliesEnded() }
   }
-}
-
-/// What one loop's peer streams have counted.
-struct PeerFigures {
-  var sent: UInt64 = 0
-  var received: UInt64 = 0
-  var resent: UInt64 = 0
-  var failed: UInt64 = 0
 }

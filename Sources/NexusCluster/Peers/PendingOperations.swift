@@ -6,7 +6,6 @@ struct PendingOperation: BitwiseCopyable {
   var ticket: UInt64
   /// Monotonic milliseconds.
   var deadline: UInt64
-  var sentAt: UInt64
   /// Where its bytes lie in `FrameStore`.
   var frame: Int32
   var offset: UInt32
@@ -22,7 +21,7 @@ struct PendingOperation: BitwiseCopyable {
   var isLive: Bool
 
   static let none = PendingOperation(
-    ticket: 0, deadline: 0, sentAt: 0, frame: 0, offset: 0, count: 0, slot: Slot(index: 0), requester: 0, flags: [],
+    ticket: 0, deadline: 0, frame: 0, offset: 0, count: 0, slot: Slot(index: 0), requester: 0, flags: [],
     attempts: 0, isDirect: false, isLive: false)
 }
 
