@@ -90,7 +90,7 @@ extension Responder {
         case .reply(let ran): reply = ran
         case .not(.elsewhere): return .notHere
         case .not(.unsettled):
-          batch.missing.append(operation.arguments[1])
+          batch.missing.append(request.key)
           return .keysMissing(first: batch.missing.count - 1, count: 1)
         }
       } catch {

@@ -1,5 +1,6 @@
 import NexusModel
 import NexusService
+import NexusStore
 
 /// Where operations are gathered that a door executes together.
 ///
@@ -76,7 +77,7 @@ struct BatchRunner {
   /// keys that are missing where some are. Empties the runner.
   mutating func run(
     _ executors: (Operation.Kind) -> any OperationExecutor, for requester: MemberNumber,
-    _ each: (UInt32, Operation, OperationOutcome, UnsafeRawBufferPointer, ArraySlice<Argument>) -> Void
+    _ each: (UInt32, Operation, OperationOutcome, UnsafeRawBufferPointer, ArraySlice<Key>) -> Void
   ) {
     for index in 0..<count {
       let end = index + 1 < count ? firsts[index + 1] : argumentCount
@@ -99,7 +100,7 @@ struct BatchRunner {
 
   private mutating func run(
     _ range: Range<Int>, _ executor: any OperationExecutor, _ requester: MemberNumber,
-    _ each: (UInt32, Operation, OperationOutcome, UnsafeRawBufferPointer, ArraySlice<Argument>) -> Void
+    _ each: (UInt32, Operation, OperationOutcome, UnsafeRawBufferPointer, ArraySlice<Key>) -> Void
   ) {
     out.count = 0
     var batch = OperationBatch(
@@ -109,7 +110,7 @@ struct BatchRunner {
     var start = 0
     for index in range {
       var reply = UnsafeRawBufferPointer(start: nil, count: 0)
-      var missing: ArraySlice<Argument> = []
+      var missing: ArraySlice<Key> = []
       switch outcomes[index] {
       case .replied(let end):
         reply = UnsafeRawBufferPointer(rebasing: out.bytes[start..<end])
@@ -125,7 +126,7 @@ struct BatchRunner {
   /// Executes one operation by itself.
   mutating func run(
     _ operation: Operation, _ executor: any OperationExecutor, for requester: MemberNumber,
-    replied: (UnsafeRawBufferPointer) -> Void, missing: (ArraySlice<Argument>) -> Void
+    replied: (UnsafeRawBufferPointer) -> Void, missing: (ArraySlice<Key>) -> Void
   ) -> OperationOutcome {
     precondition(count == 0, "a batch is being gathered")
     begin()

@@ -180,14 +180,14 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   /// A member's operation that cannot run yet: its slot is on its way here, or keys of it.
   func park(
-    _ operation: Operation, _ requester: any OperationRequester, _ ticket: UInt64, missing: ArraySlice<Argument>,
+    _ operation: Operation, _ requester: any OperationRequester, _ ticket: UInt64, missing: ArraySlice<Key>,
     origin: MemberNumber
   ) {
     let number = requesters.number(of: requester)
     park(
       operation, number, ticket, now + UInt64(timeout(operation)), attempts: 0,
       direct: operation.flags.contains(.thisNode) ? myself : nil, origin: origin)
-    if !missing.isEmpty { fetch(Self.settledKeys(missing, operation), operation.slot) }
+    if !missing.isEmpty { fetch(Self.settledKeys(missing), operation.slot) }
   }
 
   private func startTicking() {
@@ -303,7 +303,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       let outcome = batch.run(operation, executor, for: parked.origin) { reply in
         requesters.reply(parked.requester, parked.ticket, .payload(reply))
       } missing: {
-        missing = Self.settledKeys($0, operation)
+        missing = Self.settledKeys($0)
       }
       switch outcome {
       case .replied: return true
@@ -318,9 +318,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     }
   }
 
-  static func settledKeys(_ keys: ArraySlice<Argument>, _ operation: Operation) -> [SettledKey] {
-    // The database's number is the namespace's until SWAPDB, which every member carries out alike.
-    keys.map { SettledKey(namespace: NamespaceNumber(operation.database), key: Array($0.bytes)) }
+  private static func settledKeys(_ keys: ArraySlice<Key>) -> [SettledKey] {
+    keys.map { SettledKey(namespace: $0.namespace, key: Array($0.bytes)) }
   }
 
   private func fetch(_ keys: [SettledKey], _ slot: Slot) {

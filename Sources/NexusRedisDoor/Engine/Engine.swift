@@ -36,7 +36,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   /// The keys of the request that runs now, in a cluster.
   @exclusivity(unchecked) var keyList = KeyList()
   /// Those of them that have to be fetched from elsewhere first.
-  @exclusivity(unchecked) var missingKeys: [Argument] = []
+  @exclusivity(unchecked) var missingKeys: [Key] = []
   /// True while a command runs under the locks of its keys: no room can be made then (`hasRoomWhileHolding`).
   @exclusivity(unchecked) var isHolding = false
   @exclusivity(unchecked) var roomGranted = 0

@@ -78,7 +78,7 @@ extension Engine {
     let incoming = node.incoming
     for key in keys where routes[slot: key.slot] == .incoming && !incoming.isSettled(key) {
       // What this node has of it may be older than what a holder has.
-      missingKeys.append(Argument(base: key.base, count: key.count))
+      missingKeys.append(key)
     }
     return missingKeys.isEmpty ? .ran : .unsettled
   }

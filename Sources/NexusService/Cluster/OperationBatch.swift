@@ -1,4 +1,5 @@
 import NexusModel
+import NexusStore
 
 /// What became of an operation that a door was given to execute.
 public enum OperationOutcome: BitwiseCopyable {
@@ -20,8 +21,8 @@ public struct OperationBatch {
   public let outcomes: UnsafeMutablePointer<OperationOutcome>
   public let count: Int
   public var out: OutputBuffer
-  /// Keys that must be settled, as arguments of their operations.
-  public var missing: [Argument] = []
+  /// Keys that must be settled, in the namespaces that the door has looked in.
+  public var missing: [Key] = []
 
   public init(
     operations: UnsafePointer<Operation>, outcomes: UnsafeMutablePointer<OperationOutcome>, count: Int,

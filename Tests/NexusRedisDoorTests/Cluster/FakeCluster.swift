@@ -224,7 +224,7 @@ final class FakeCluster {
           start = end
         case .notHere: redirected(letter)
         case .keysMissing(let first, let count):
-          for missing in batch.missing[first..<(first + count)] { fetch(missing, letter, to: index) }
+          for missing in batch.missing[first..<(first + count)] { fetch(missing, to: index) }
         }
       }
     }
@@ -243,12 +243,11 @@ final class FakeCluster {
   }
 
   /// Asks the former holder for a key: whoever has it still.
-  private func fetch(_ key: Argument, _ letter: Letter, to index: Int) {
-    let namespace = nodes[index].door.databases.namespace(of: Int(letter.database))
+  private func fetch(_ key: Key, to index: Int) {
     let (store, now) = (nodes[index].node.store, nodes[index].loops[0].now)
-    let wanted = store.key(key.bytes, in: namespace)
+    let wanted = store.key(key.bytes, in: key.namespace)
     for other in nodes where other !== nodes[index] {
-      let there = other.node.store.key(key.bytes, in: namespace)
+      let there = other.node.store.key(key.bytes, in: key.namespace)
       let taken = other.node.store.lock(there, as: 9)
       let entry = other.node.store.find(there, now: now, touch: false)
       if let entry { put(Array(entry.value), entry.expiresAt, wanted, store, now) }
