@@ -12,6 +12,11 @@ public struct NamespaceSettings: Sendable, Equatable {
   /// 0...1: a TTL is shortened by a random share of at most this, so that what was written together does not
   /// expire together.
   public var ttlJitter: Double = 0
+  /// Writes get stamps, deletes leave tombstones, and slots have digests: what replication needs.
+  public var isStamped: Bool = false
+  /// Before a write is answered. Where there are replicas.
+  public var acknowledgement: Acknowledgement = .one
+  public var reads: ReadPreference = .owner
 
   public init(name: String) { self.name = name }
 }
