@@ -79,6 +79,11 @@ struct Problem: Error {
       status: 503, code: "replies_pending",
       message: "Too many bytes of large replies wait for slow readers; ask again in a moment.")
   }
+  static func wrongType() -> Problem {
+    Problem(
+      status: 409, code: "wrong_type",
+      message: "The value under this key is a filter: ask it with the Redis commands that begin with CF.")
+  }
   static func notClustered() -> Problem {
     Problem(
       status: 409, code: "not_clustered",

@@ -109,6 +109,7 @@ extension Responder {
   private func read(_ request: KeyRequest, _ identity: Identity, _ now: UnixMilliseconds) throws(Problem) -> Ran {
     let key = request.key
     var refused = false
+    var isOfAnotherType = false
     let raw = request.wantsBytes
     // A short value is printed where it lies; a long one is copied first, so that others wait for a copy at most.
     var copy: OutputBuffer?
@@ -116,6 +117,10 @@ extension Responder {
     do throws(Misplaced) {
       short = try keyspace.get(key, now: now) { entry -> OutputBuffer? in
         guard let entry else { return nil }
+        if !entry.isString {
+          isOfAnotherType = true
+          return nil
+        }
         let value = entry.value
         if repliesPend(before: value.count) {
           refused = true
@@ -130,6 +135,7 @@ extension Responder {
       }
     } catch { return .not(error) }
     if refused { throw .repliesPending() }
+    if isOfAnotherType { throw .wrongType() }
     if let short { return .reply(Reply(.owned(short))) }
     guard let copy else { return .reply(Self.notFound) }
     if raw { return .reply(Reply(.bytes, .owned(copy))) }

@@ -17,7 +17,10 @@ public struct Entry: BitwiseCopyable {
     UnsafeMutableRawBufferPointer(start: item.valueBase, count: item.valueCount)
   }
   public var keyBytes: UnsafeRawBufferPointer { item.keyBytes }
-  public var type: ValueType { ValueType(rawValue: (item.flags & Item.Flag.typeMask) - 1) ?? .string }
+  @inlinable @inline(__always) public var isString: Bool {
+    item.flags & Item.Flag.typeMask == ValueType.string.rawValue &+ 1
+  }
+  public var type: ValueType { item.type }
   /// 0: no TTL.
   @inlinable @inline(__always) public var expiresAt: UnixMilliseconds { item.expiresAt }
   public var clientFlags: UInt32 { ItemFields(of: item).clientFlags }

@@ -52,6 +52,9 @@ import NexusModel
     atomicStore((base + 10).assumingMemoryBound(to: UInt16.self), lengths)
   }
 
+  /// The flags hold the type's number + 1, so that they are never 0.
+  var type: ValueType { ValueType(rawValue: (flags & Flag.typeMask) &- 1) ?? .string }
+
   @inlinable @inline(__always) var keyCount: Int {
     flags & Flag.large == 0
       ? Int(lengths & 63) : Int(base.load(fromByteOffset: 12, as: UInt32.self))
@@ -129,6 +132,7 @@ import NexusModel
 
 /// The optional fields of an entry, as values.
 struct ItemFields: Equatable {
+  var type = ValueType.string
   var namespace: NamespaceNumber = 0
   var expiresAt: UnixMilliseconds = 0
   var clientFlags: UInt32 = 0
@@ -138,6 +142,7 @@ struct ItemFields: Equatable {
   init(namespace: NamespaceNumber) { self.namespace = namespace }
 
   init(of item: Item) {
+    type = item.type
     namespace = item.namespace
     expiresAt = item.expiresAt
     if item.flags & Item.Flag.extras == 0 { return }
@@ -162,6 +167,7 @@ struct ItemFields: Equatable {
 struct ItemShape: Equatable {
   let keyCount: Int
   let valueCount: Int
+  let type: ValueType
   let bitmap: UInt16
   let hasExpiry: Bool
   let isExternal: Bool
@@ -170,6 +176,7 @@ struct ItemShape: Equatable {
   init(keyCount: Int, valueCount: Int, fields: ItemFields, inlineBytesMax: Int) {
     self.keyCount = keyCount
     self.valueCount = valueCount
+    type = fields.type
     bitmap = fields.bitmap
     hasExpiry = fields.expiresAt != 0
     let isLong = keyCount > Item.keyCountInlineMax || valueCount > Item.valueCountInlineMax
@@ -189,7 +196,7 @@ struct ItemShape: Equatable {
   }
 
   var flags: UInt8 {
-    (ValueType.string.rawValue + 1) | (isLarge ? Item.Flag.large : 0) | (hasExpiry ? Item.Flag.expiry : 0)
+    (type.rawValue + 1) | (isLarge ? Item.Flag.large : 0) | (hasExpiry ? Item.Flag.expiry : 0)
       | (bitmap == 0 ? 0 : Item.Flag.extras) | (isExternal ? Item.Flag.external : 0)
   }
 

@@ -4,10 +4,11 @@ import NexusModel
 extension Store {
   /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags. The value may be
   /// another entry's, whose stripe is locked: writing moves no entry but the key's own.
-  public func put(_ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry)
-    -> WriteOutcome
-  {
+  public func put(
+    _ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, type: ValueType = .string
+  ) -> WriteOutcome {
     var fields = fields(of: existing, key)
+    fields.type = type
     fields.apply(expiry)
     guard let target = write(key, existing, fields, count: value.count, keep: 0) else { return .outOfMemory }
     if let source = value.baseAddress { target.copyMemory(from: source, byteCount: value.count) }
@@ -45,6 +46,7 @@ extension Store {
     defer { unlock(key, taken) }
     let existing = find(key, now: now, touch: touch)
     var fields = fields(of: existing, key)
+    fields.type = .string
     fields.apply(expiry)
     let shape = ItemShape(
       keyCount: key.count, valueCount: value.count, fields: fields, inlineBytesMax: classes.inlineBytesMax)
@@ -58,10 +60,11 @@ extension Store {
   /// Gives the entry (a new one where `existing` is nil) a value of this length: the old bytes stay, new ones are 0.
   /// `fill` then writes what it likes. Keeps client flags.
   public func resize(
-    _ key: Key, _ existing: Entry?, to count: Int, _ expiry: Expiry = .keep,
+    _ key: Key, _ existing: Entry?, to count: Int, _ expiry: Expiry = .keep, type: ValueType = .string,
     _ fill: (UnsafeMutableRawBufferPointer) -> Void
   ) -> WriteOutcome {
     var fields = fields(of: existing, key)
+    fields.type = type
     fields.apply(expiry)
     let before = min(existing?.item.valueCount ?? 0, count)
     guard let target = write(key, existing, fields, count: count, keep: before) else { return .outOfMemory }
@@ -124,7 +127,8 @@ extension Store {
     _ key: Key, _ existing: Entry, _ shape: ItemShape, _ fields: ItemFields, _ worker: Worker
   ) -> UnsafeMutableRawPointer? {
     let item = existing.item
-    guard (item.flags ^ shape.flags) & Item.Flag.layout == 0, item.extrasBitmap == shape.bitmap,
+    // Flags are written once, when an entry is published: another type takes another chunk.
+    guard (item.flags ^ shape.flags) & (Item.Flag.layout | Item.Flag.typeMask) == 0, item.extrasBitmap == shape.bitmap,
       shape.bitmap & ~Extras.namespaceBit == 0 || ItemFields(of: item).sameExtras(as: fields)
     else { return nil }
     let handle = existing.place.handle

@@ -1,5 +1,6 @@
 import NexusModel
 import NexusService
+import NexusStore
 import Testing
 
 @testable import NexusHTTPDoor
@@ -41,6 +42,21 @@ import Testing
     #expect(http.ask("PUT /api/cache/copy", [:], #"{"value":"\/wCAQQ==","encoding":"base64"}"#).status == 200)
     #expect(http.stored("copy") == bytes)
     #expect(http.ask("GET /api/cache/k", raw).body == bytes)
+  }
+
+  @Test func aValueThatIsNoStringIsRefusedAndMayBeOverwritten() {
+    let store = http.node.store
+    Array("filter".utf8).withUnsafeBytes { name in
+      let key = store.key(name, in: 0)
+      let taken = store.lock(key, as: 1)
+      defer { store.unlock(key, taken) }
+      #expect(store.put(key, over: nil, name, .none, type: .cuckooFilter) == .stored)
+    }
+    let reply = http.ask("GET /api/cache/filter")
+    #expect(reply.status == 409 && code(reply) == "wrong_type")
+    #expect(http.ask("GET /api/cache/filter", raw).status == 409)
+    #expect(http.ask("PUT /api/cache/filter", [:], #"{"value":"v"}"#).status == 200)
+    #expect(http.stored("filter") == Array("v".utf8))
   }
 
   @Test func keysHaveAnyBytes() {

@@ -232,15 +232,19 @@ final class SlotKeeper {
     let bytes = entry.key.count + entry.value.count
     let namespace = NamespaceNumber(truncatingIfNeeded: entry.namespace)
     guard Int(entry.namespace) < store.settings.count else { return }
-    // Without room the entry is lost, as eviction would lose it: the key is settled as absent.
+    // Without room the entry is lost, as eviction would lose it, and so is one of a type that only a later version
+    // knows: the key is settled as absent.
     let hasRoom = store.admit(bytes, in: namespace, as: worker, now: wallClock) == .stored
     let key = store.key(entry.key, in: namespace)
     store.withSlot(key.slot, as: worker) {
       guard !node.incoming.isSettled(key) else { return }
       let old = store.find(key, now: wallClock, touch: false)
-      if hasRoom, old == nil || overridesLocal, entry.expiresAt == 0 || Int64(entry.expiresAt) > wallClock {
+      let type = UInt8(exactly: entry.type).flatMap { ValueType(rawValue: $0) }
+      if hasRoom, let type, old == nil || overridesLocal,
+        entry.expiresAt == 0 || Int64(entry.expiresAt) > wallClock
+      {
         let expiry: Expiry = entry.expiresAt == 0 ? .none : .at(Int64(entry.expiresAt))
-        if store.put(key, over: old, entry.value, expiry) == .stored { setFields(key, entry) }
+        if store.put(key, over: old, entry.value, expiry, type: type) == .stored { setFields(key, entry) }
       }
       node.incoming.settle(key)
     }

@@ -57,8 +57,9 @@ extension Call {
     reply(error: "ERR wrong number of arguments for '\(commandName)' command")
   }
   public mutating func replyWrongType() {
-    reply(error: "WRONGTYPE Operation against a key holding the wrong kind of value")
+    reply(error: Self.wrongType)
   }
+  static var wrongType: StaticString { "WRONGTYPE Operation against a key holding the wrong kind of value" }
   public mutating func replyNoSuchKey() { reply(error: "ERR no such key") }
   public mutating func replyOutOfMemory() {
     reply(error: "OOM command not allowed when used memory > 'maxmemory'.")

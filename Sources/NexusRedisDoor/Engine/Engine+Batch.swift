@@ -313,8 +313,14 @@ extension Engine {
       out.writeNull(version)
       return false
     }
-    out.writeBulk(entry.value)
+    if entry.isString { out.writeBulk(entry.value) } else { refuseType(&out) }
     return true
+  }
+
+  /// A plain GET has found what is no string.
+  @inline(never) func refuseType(_ out: inout OutputBuffer) {
+    noteError("WRONGTYPE")
+    out.writeError(Call.wrongType)
   }
 
   /// False, with nothing written, if the store has no room for it.

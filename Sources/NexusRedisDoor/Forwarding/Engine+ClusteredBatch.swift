@@ -81,7 +81,7 @@ extension Engine {
         defer { store.unlock(key, taken) }
         if isGet {
           if let entry = store.find(key, now: state.now) {
-            state.out.writeBulk(entry.value)
+            if entry.isString { state.out.writeBulk(entry.value) } else { refuseType(&state.out) }
             state.hits &+= 1
           } else {
             state.out.writeNull(version)

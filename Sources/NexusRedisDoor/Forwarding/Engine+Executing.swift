@@ -109,6 +109,7 @@ extension Engine: OperationExecutor {
     guard routes[slot: key.slot] == .here else { return nil }
     if isGet {
       if let entry = store.find(key, now: now) {
+        guard entry.isString else { return nil }
         out.writeBulk(entry.value)
         counts.hits &+= 1
       } else {

@@ -108,7 +108,7 @@ extension Keys {
           return
         }
         let expiry = entry.expiresAt == 0 ? Expiry.none : .at(entry.expiresAt)
-        guard call.store.put(target, over: existing, value, expiry) == .stored else {
+        guard call.store.put(target, over: existing, value, expiry, type: entry.type) == .stored else {
           outcome = .noRoom
           return
         }

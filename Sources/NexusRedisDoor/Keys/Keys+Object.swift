@@ -7,6 +7,8 @@ extension Keys {
   /// or a bit command is `raw` there whatever it holds; values carry no trace of that here.
   static func encoding(_ call: inout Call) {
     let encoding = inspect(&call, 2) { entry -> StaticString in
+      // As for every value of a module.
+      if !entry.isString { return "raw" }
       if Decimal.integer(entry.value) != nil { return "int" }
       return entry.value.count <= 44 ? "embstr" : "raw"
     }

@@ -60,6 +60,8 @@ extension ValueType {
   var redisName: StaticString {
     switch self {
     case .string: "string"
+    // The name of RedisBloom's type.
+    case .cuckooFilter: "MBbloomCF"
     }
   }
 }

@@ -25,7 +25,7 @@ extension Call {
   /// True for a string and for no entry at all; otherwise replies WRONGTYPE.
   @inline(__always)
   mutating func isString(_ entry: Entry?) -> Bool {
-    guard let entry, entry.type != .string else { return true }
+    guard let entry, !entry.isString else { return true }
     replyWrongType()
     return false
   }

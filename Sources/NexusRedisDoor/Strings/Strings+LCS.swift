@@ -88,7 +88,7 @@ extension Strings {
 
   private static func length(_ entry: Entry?) -> (Int, Bool) {
     guard let entry else { return (0, true) }
-    return (entry.value.count, entry.type == .string)
+    return (entry.value.count, entry.isString)
   }
 
   private static func compare(_ call: inout Call, _ strings: CommonSubsequence, _ options: LCSOptions) {

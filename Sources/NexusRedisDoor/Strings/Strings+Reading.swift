@@ -23,7 +23,7 @@ extension Strings {
       let taken = store.lock(key, as: call.worker)
       let entry = store.find(key, now: call.now, touch: call.touches)
       call.countGet(found: entry != nil)
-      if let entry, entry.type == .string { call.reply(bulk: entry.value) } else { call.replyNull() }
+      if let entry, entry.isString { call.reply(bulk: entry.value) } else { call.replyNull() }
       store.unlock(key, taken)
     }
   }

@@ -11,8 +11,10 @@ extension Strings {
     guard let options = SetOptions(&call, from: 3, isGetex: false),
       let moment = options.moment(&call)
     else { return }
-    let key = call.key(1)
-    call.withString(key) { call, entry in
+    call.withKey(1) { call, key in
+      let entry = call.find(key)
+      // What is overwritten may be of any type; what is answered is a string.
+      if options.answersOld, !call.isString(entry) { return }
       let wanted =
         switch options.condition {
         case .always: true

@@ -121,13 +121,13 @@ final class FakeCluster {
   private func copy(_ slot: Int, _ namespace: NamespaceNumber, from: FakeNode, to: FakeNode) {
     let (store, target) = (from.node.store, to.node.store)
     let now = from.loops[0].now
-    var entries: [(key: [UInt8], value: [UInt8], expiresAt: UnixMilliseconds)] = []
+    var entries: [(key: [UInt8], value: [UInt8], expiresAt: UnixMilliseconds, type: ValueType)] = []
     store.visit(slot: UInt16(slot), in: namespace, as: 9, now: now) { entry in
-      entries.append((Array(entry.keyBytes), Array(entry.value), entry.expiresAt))
+      entries.append((Array(entry.keyBytes), Array(entry.value), entry.expiresAt, entry.type))
     }
     for entry in entries {
       entry.key.withUnsafeBytes { bytes in
-        put(entry.value, entry.expiresAt, target.key(bytes, in: namespace), target, now)
+        put(entry.value, entry.expiresAt, entry.type, target.key(bytes, in: namespace), target, now)
         let key = store.key(bytes, in: namespace)
         let taken = store.lock(key, as: 9)
         if let old = store.find(key, now: now, touch: false) { store.remove(key, old) }
@@ -137,12 +137,14 @@ final class FakeCluster {
   }
 
   private func put(
-    _ value: [UInt8], _ expiresAt: UnixMilliseconds, _ key: Key, _ store: Store, _ now: UnixMilliseconds
+    _ value: [UInt8], _ expiresAt: UnixMilliseconds, _ type: ValueType, _ key: Key, _ store: Store,
+    _ now: UnixMilliseconds
   ) {
     let taken = store.lock(key, as: 9)
     defer { store.unlock(key, taken) }
     let existing = store.find(key, now: now, touch: false)
-    _ = value.withUnsafeBytes { store.put(key, over: existing, $0, expiresAt == 0 ? .none : .at(expiresAt)) }
+    let expiry: Expiry = expiresAt == 0 ? .none : .at(expiresAt)
+    _ = value.withUnsafeBytes { store.put(key, over: existing, $0, expiry, type: type) }
   }
 
   // MARK: The post
@@ -250,7 +252,7 @@ final class FakeCluster {
       let there = other.node.store.key(key.bytes, in: key.namespace)
       let taken = other.node.store.lock(there, as: 9)
       let entry = other.node.store.find(there, now: now, touch: false)
-      if let entry { put(Array(entry.value), entry.expiresAt, wanted, store, now) }
+      if let entry { put(Array(entry.value), entry.expiresAt, entry.type, wanted, store, now) }
       if let entry { other.node.store.remove(there, entry) }
       other.node.store.unlock(there, taken)
     }
