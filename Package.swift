@@ -29,6 +29,7 @@ let package = Package(
     .target(name: "NexusWire", dependencies: ["NexusModel"]),
     .target(name: "NexusRing", dependencies: ["NexusModel", "CNettle", "CXXHash"]),
     .target(name: "NexusGossip", dependencies: ["NexusModel"]),
+    .target(name: "NexusReplication", dependencies: ["NexusModel"]),
 
     // L2: use cases and ports.
     .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
@@ -42,7 +43,8 @@ let package = Package(
     .target(
       name: "NexusCluster",
       dependencies: [
-        "NexusModel", "NexusStore", "NexusRing", "NexusGossip", "NexusWire", "NexusService", "CGnuTLS",
+        "NexusModel", "NexusStore", "NexusRing", "NexusGossip", "NexusReplication", "NexusWire", "NexusService",
+        "CGnuTLS",
       ]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
     .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService", "NexusWire"]),
@@ -95,6 +97,7 @@ let package = Package(
         "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
       ]),
     .testTarget(name: "NexusGossipTests", dependencies: ["NexusModel", "NexusGossip"]),
+    .testTarget(name: "NexusReplicationTests", dependencies: ["NexusModel", "NexusReplication"]),
     .testTarget(
       name: "NexusSimulationTests",
       dependencies: [

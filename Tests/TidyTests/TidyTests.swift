@@ -12,6 +12,7 @@ import Testing
     ("NexusRESP", ["NexusModel", "CIntrinsics", "Glibc", "Musl"]),
     ("NexusWire", ["NexusModel", "Glibc", "Musl"]),
     ("NexusGossip", ["NexusModel"]),
+    ("NexusReplication", ["NexusModel"]),
     // A fake world is pure as well.
     ("NexusSimulation", ["NexusModel", "NexusGossip"]),
   ])
