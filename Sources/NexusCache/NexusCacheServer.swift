@@ -68,7 +68,10 @@ public final class NexusCacheServer {
     ) { [runtime] settings, _ in runtime.setLimits(.init(settings)) }
   }
 
-  deinit { stop() }
+  deinit {
+    stop()
+    letGo()
+  }
 
   /// Opens the doors and starts the loops.
   /// - Parameter opened: called when the doors are open, before the log says so.
@@ -129,9 +132,18 @@ public final class NexusCacheServer {
     for door in httpDoors { door.drain(milliseconds: 1000) }
     runtime.stop(graceMilliseconds: membership == nil ? 3000 : 1500)
     for door in httpDoors { door.stop() }
-    node.detach()
+    letGo()
     log.info("stopped")
     (log as? StreamLog)?.flush()
+  }
+
+  /// Once no loop runs, or where none ever did: the parts of a node hold one another.
+  private func letGo() {
+    runtime.stop(graceMilliseconds: 0)
+    membership?.cluster.letGo()
+    membership = nil
+    httpDoors = []
+    node.detach()
   }
 
   private func warnIfOpenToTheNetwork() {

@@ -181,6 +181,9 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     }
   }
 
+  /// Once every loop has ended, the control's too. Nothing is done here any more.
+  public func letGo() { for peer in peers { peer.letGo() } }
+
   /// Nothing is left to hand over, or the time is over.
   func drained(_ unmoved: SlotSet) {
     if !unmoved.isEmpty {

@@ -33,14 +33,15 @@ extension EpollLoop {
     state.pointee.doors[Int(connection.pointee.door)].takeUnretainedValue().door
   }
 
-  /// After the thread has ended: doors usually hold their loop.
-  func letGoOfDoors() {
+  /// After the thread has ended, or where it never started: doors, and what waits to be run, usually hold their loop.
+  func letGo() {
     for index in 0..<state.pointee.doorCount { state.pointee.doors[index].release() }
     state.pointee.doorCount = 0
     watched = []
     dials = []
     turnTasks = []
     timers = TimerHeap()
+    mailbox.close()
   }
 
   func closeListening() {

@@ -93,7 +93,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     poller.close()
     readBuffer.deallocate()
     gauge.subtract(sharedBytes)
-    letGoOfDoors()
+    letGo()
     state.pointee.doors.deallocate()
     state.pointee.output.deallocate()
     state.pointee.selfOutput.deallocate()

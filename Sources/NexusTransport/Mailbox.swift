@@ -14,7 +14,7 @@ final class Mailbox: @unchecked Sendable {
     var next: UnsafeMutablePointer<Letter>?
   }
 
-  /// Invariant: a chain of initialised letters, newest first, owned by the mailbox.
+  /// Invariant: a chain of initialised letters, newest first, owned by the mailbox; or `closed`.
   private let newest = Atomic<UnsafeMutablePointer<Letter>?>(nil)
   /// An eventfd: readable where a letter may have been left since `silence`.
   let descriptor: Int32
@@ -26,14 +26,21 @@ final class Mailbox: @unchecked Sendable {
 
   deinit {
     _ = take()
-    close(descriptor)
+    Glibc.close(descriptor)
   }
+
+  /// No letter lies here.
+  private static var closed: UnsafeMutablePointer<Letter> { UnsafeMutablePointer(bitPattern: 8)! }
 
   func post(_ work: @escaping Work) {
     let letter = UnsafeMutablePointer<Letter>.allocate(capacity: 1)
     var below = newest.load(ordering: .relaxed)
     letter.initialize(to: Letter(work: work, next: below))
     while true {
+      if below == Self.closed {
+        letter.deinitialize(count: 1)
+        return letter.deallocate()
+      }
       let (exchanged, original) = newest.weakCompareExchange(
         expected: below, desired: letter, successOrdering: .acquiringAndReleasing, failureOrdering: .relaxed)
       if exchanged { break }
@@ -57,9 +64,20 @@ final class Mailbox: @unchecked Sendable {
 
   /// Everything left so far, in order. One load where there is nothing.
   func take() -> [Work] {
-    guard newest.load(ordering: .relaxed) != nil else { return [] }
+    guard let first = newest.load(ordering: .relaxed), first != Self.closed else { return [] }
+    return letters(from: newest.exchange(nil, ordering: .acquiringAndReleasing))
+  }
+
+  /// Once the loop has ended: letters usually hold it, so that one that is never read would keep both. What lies here,
+  /// and what comes from now on, is let go unread.
+  func close() {
+    let first = newest.exchange(Self.closed, ordering: .acquiringAndReleasing)
+    if first != Self.closed { _ = letters(from: first) }
+  }
+
+  private func letters(from first: UnsafeMutablePointer<Letter>?) -> [Work] {
     var letters: [Work] = []
-    var next = newest.exchange(nil, ordering: .acquiringAndReleasing)
+    var next = first
     while let letter = next {
       letters.append(letter.pointee.work)
       next = letter.pointee.next

@@ -149,9 +149,16 @@ public final class Runtime: @unchecked Sendable {
 
   /// Stops accepting, answers what has been received, closes everything, and waits for the threads; at most a little
   /// longer than the grace. Not from a loop's own thread.
+  ///
+  /// What was given to loops that never ran is let go of as well.
   public func stop(graceMilliseconds: Int = 5000) {
-    guard isRunning else { return }
+    if isRunning { stopLoops(graceMilliseconds) }
     isRunning = false
+    closeListening()
+    for loop in allLoops { loop.letGo() }
+  }
+
+  private func stopLoops(_ graceMilliseconds: Int) {
     for loop in loops {
       loop.post { [unowned loop] in loop.beginStop(graceMilliseconds: graceMilliseconds) }
     }
@@ -161,8 +168,6 @@ public final class Runtime: @unchecked Sendable {
       control.post { [unowned control] in control.beginStop(graceMilliseconds: 100) }
       control.joinThread()
     }
-    closeListening()
-    for loop in allLoops { loop.letGoOfDoors() }
   }
 
   private var allLoops: [EpollLoop] { control.map { loops + [$0] } ?? loops }

@@ -22,6 +22,24 @@ import Testing
     }
   }
 
+  @Test func `a letter for a loop that has ended is let go of, with what it holds`() throws {
+    final class Thing: Sendable {}
+    weak var early: Thing?
+    weak var late: Thing?
+    let server = try EchoServer()
+    let loop = server.runtime.loops[0]
+    do {
+      let (one, other) = (Thing(), Thing())
+      (early, late) = (one, other)
+      // What the last letter that is read leaves behind comes too late already.
+      loop.post { loop.post { loop.post { _ = (loop, one) } } }
+      server.runtime.stop()
+      loop.post { _ = (loop, other) }
+    }
+    #expect(early == nil)
+    #expect(late == nil)
+  }
+
   @Test func `timers fire in the order of their deadlines`() throws {
     let server = try EchoServer()
     let seen = Collected()

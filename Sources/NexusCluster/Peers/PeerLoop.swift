@@ -68,6 +68,15 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     kinds |= 1 << UInt32(kind.rawValue)
   }
 
+  /// After the loop's thread has ended: what executes operations here holds this router, and has others run its own.
+  func letGo() {
+    executors = []
+    kinds = 0
+    links = []
+    dirtyLinks = []
+    parked = []
+  }
+
   @inline(__always) func executes(_ kind: Operation.Kind) -> Bool { kinds & 1 << UInt32(kind.rawValue) != 0 }
 
   func executor(for kind: Operation.Kind) -> (any OperationExecutor)? {
