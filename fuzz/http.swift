@@ -62,7 +62,7 @@ final class Bench {
   /// Every input starts from an empty store.
   func clear() {
     let store = responder.node.store
-    for number in store.settings.indices { store.flush(NamespaceNumber(number), as: responder.keyspace.worker) }
+    for number in store.configuredNumbers { store.flush(number, as: responder.keyspace.worker) }
   }
 
   func serve(_ request: FuzzedRequest) {

@@ -21,7 +21,7 @@ final class Subject {
     configuration.maxMemoryBytes = maxMemoryBytes
     configuration.seed = seed
     store = try Store(configuration)
-    var chosen = store.settings[Int(Self.namespace)]
+    var chosen = store.settings(of: Self.namespace)!
     settings(&chosen)
     store.configure(Self.namespace, chosen, as: Self.worker)
     block = .allocate(byteCount: max(1, largestValue), alignment: 64)

@@ -71,13 +71,13 @@ extension Store {
     let held = lockEverything(as: worker)
     defer { unlock(held) }
     maxMemoryBytes = settings.maxMemoryBytes
-    for number in self.settings.indices {
-      var namespace = self.settings[number]
+    for number in configuredNumbers {
+      guard var namespace = self.settings(of: number) else { continue }
       namespace.eviction = settings.eviction
       namespace.limitEntries = settings.maxEntries
       namespace.defaultTTLMilliseconds = settings.defaultTTLMilliseconds
       namespace.ttlJitter = settings.ttlJitter
-      configure(NamespaceNumber(number), namespace, as: worker)
+      configure(number, namespace, as: worker)
     }
   }
 }

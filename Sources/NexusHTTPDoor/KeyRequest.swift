@@ -63,7 +63,7 @@ extension KeyRequest {
   init?(_ operation: Operation, _ store: Store) {
     let arguments = operation.arguments
     guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes,
-      Int(operation.database) < store.settings.count
+      store.isConfigured(NamespaceNumber(operation.database))
     else { return nil }
     let head = arguments[0].bytes
     guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] & ~Self.bytesFlag == 0 else {

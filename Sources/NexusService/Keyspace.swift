@@ -48,11 +48,7 @@ public final class Keyspace {
 
   /// The number of the namespace with this name, or nil.
   public func namespace(named name: UnsafeRawBufferPointer) -> NamespaceNumber? {
-    let settings = store.settings
-    for index in settings.indices where settings[index].name.utf8.elementsEqual(name) {
-      return NamespaceNumber(index)
-    }
-    return nil
+    store.number(named: name)
   }
 
   /// Whether the key may be read and changed here, where this node belongs to a cluster; nil if so. Its stripe is

@@ -17,11 +17,13 @@ public struct MetricsPage: ~Copyable {
   public func write(to out: inout OutputBuffer) {
     writeRequests(&out)
     writeDoors(&out)
-    let perNamespace = node.store.settings.indices.map { node.store.statistics(of: NamespaceNumber($0)) }
-    out.metric(.evictions, perNamespace.reduce(0) { $0 + $1.evictions })
-    out.metric(.expirations, perNamespace.reduce(0) { $0 + $1.expirations })
+    let namespaces = node.store.configuredNumbers.compactMap { number in
+      node.store.settings(of: number).map { (settings: $0, figures: node.store.statistics(of: number)) }
+    }
+    out.metric(.evictions, namespaces.reduce(0) { $0 + $1.figures.evictions })
+    out.metric(.expirations, namespaces.reduce(0) { $0 + $1.figures.expirations })
     writeMemory(&out)
-    writeNamespaces(perNamespace, &out)
+    writeNamespaces(namespaces, &out)
     if let cluster = node.cluster { writeCluster(cluster, &out) }
     writeProcess(&out)
   }
@@ -88,19 +90,20 @@ public struct MetricsPage: ~Copyable {
     out.sample(.memoryParts, "part=\"outside\"", "\(memory.outsideBytes)")
   }
 
-  private func writeNamespaces(_ statistics: [Store.NamespaceStatistics], _ out: inout OutputBuffer) {
-    let settings = node.store.settings
-    func family(_ metric: Metric, _ value: (Int) -> Int) {
+  private typealias NamespaceFigures = (settings: NamespaceSettings, figures: Store.NamespaceStatistics)
+
+  private func writeNamespaces(_ namespaces: [NamespaceFigures], _ out: inout OutputBuffer) {
+    func family(_ metric: Metric, _ value: (NamespaceFigures) -> Int) {
       out.head(of: metric)
-      for index in statistics.indices where index < settings.count {
-        out.sample(metric, "namespace=\"\(escaped(settings[index].name))\"", "\(value(index))")
+      for namespace in namespaces {
+        out.sample(metric, "namespace=\"\(escaped(namespace.settings.name))\"", "\(value(namespace))")
       }
     }
-    family(.namespaceEntries) { statistics[$0].entries }
-    family(.namespaceBytes) { statistics[$0].bytes }
-    family(.namespaceLimitBytes) { settings[$0].limitBytes }
-    family(.namespaceEvictions) { statistics[$0].evictions }
-    family(.namespaceExpirations) { statistics[$0].expirations }
+    family(.namespaceEntries) { $0.figures.entries }
+    family(.namespaceBytes) { $0.figures.bytes }
+    family(.namespaceLimitBytes) { $0.settings.limitBytes }
+    family(.namespaceEvictions) { $0.figures.evictions }
+    family(.namespaceExpirations) { $0.figures.expirations }
   }
 
   private func writeCluster(_ cluster: any ClusterFace, _ out: inout OutputBuffer) {

@@ -17,6 +17,7 @@ public struct Entry: BitwiseCopyable {
     UnsafeMutableRawBufferPointer(start: item.valueBase, count: item.valueCount)
   }
   public var keyBytes: UnsafeRawBufferPointer { item.keyBytes }
+  public var namespace: NamespaceNumber { item.namespace }
   @inlinable @inline(__always) public var isString: Bool {
     item.flags & Item.Flag.typeMask == ValueType.string.rawValue &+ 1
   }

@@ -22,6 +22,8 @@ import NexusModel
   @usableFromInline var epoch: UInt8 = 0
   /// Read without a lock by whoever looks for a victim: a byte.
   var eviction: EvictionPolicyName = .s3fifo
+  /// 0 until there is such a namespace.
+  var isConfigured: UInt8 = 0
   var laneMask: UInt32 = 0
   var defaultTTL: Int64 = 0
   var ttlJitter: Double = 0
@@ -73,7 +75,7 @@ extension Store {
     defer { SpinLock.unlock(namespacesLock) }
     let state = namespaces + Int(namespace)
     if let lanes = published(state) { return lanes }
-    let count = laneCount(namespaceSettings[Int(namespace)])
+    let count = laneCount(namespaceSettings[namespace]!)
     let lanes = UnsafeMutablePointer<Lane>.allocate(capacity: count)
     for index in 0..<count {
       (lanes + index).initialize(
@@ -86,13 +88,6 @@ extension Store {
     return lanes
   }
 
-  /// Every namespace's settings as last set, by number.
-  public var settings: [NamespaceSettings] {
-    SpinLock.lock(namespacesLock, as: .max)
-    defer { SpinLock.unlock(namespacesLock) }
-    return namespaceSettings
-  }
-
   /// What an entry written without a TTL gets, on the way of every write: milliseconds (0: no TTL), and the share of it
   /// that chance may take away.
   public func lifetime(in namespace: NamespaceNumber) -> (milliseconds: Int64, jitter: Double) {
@@ -100,21 +95,15 @@ extension Store {
     return (state.pointee.defaultTTL, state.pointee.ttlJitter)
   }
 
-  /// Names the next namespace, or changes one's settings; entries that no longer fit leave with the next writes.
-  /// Numbers are given out in order.
+  /// Makes the namespace of this number, or changes its settings; entries that no longer fit leave with the next
+  /// writes.
   public func configure(_ namespace: NamespaceNumber, _ settings: NamespaceSettings, as worker: Worker) {
     let held = lockEverything(as: worker)
     defer { unlock(held) }
     SpinLock.lock(namespacesLock, as: worker)
-    if Int(namespace) == namespaceSettings.count {
-      namespaceSettings.append(settings)
-      (namespaces + Int(namespace)).initialize(to: NamespaceState())
-    } else {
-      namespaceSettings[Int(namespace)] = settings
-    }
-    atomicStore(namespaceCount, UInt32(namespaceSettings.count))
-    SpinLock.unlock(namespacesLock)
     let state = namespaces + Int(namespace)
+    if namespaceSettings.updateValue(settings, forKey: namespace) == nil { append(namespace) }
+    SpinLock.unlock(namespacesLock)
     state.pointee.limitBytes = Int64(settings.limitBytes)
     state.pointee.limitEntries = Int64(settings.limitEntries)
     state.pointee.defaultTTL = settings.defaultTTLMilliseconds

@@ -39,6 +39,13 @@ func atomicSwap(_ word: UnsafePointer<UInt8>, from expected: UInt8, to desired: 
 @inlinable @inline(__always) func atomicStore(_ word: UnsafePointer<UInt32>, _ value: UInt32) {
   atomicWord(word).pointee.store(value, ordering: .relaxed)
 }
+/// Shows others what was written before, and finds it.
+@inlinable @inline(__always) func atomicStoreReleasing(_ word: UnsafePointer<UInt32>, _ value: UInt32) {
+  atomicWord(word).pointee.store(value, ordering: .releasing)
+}
+@inlinable @inline(__always) func atomicLoadAcquiring(_ word: UnsafePointer<UInt32>) -> UInt32 {
+  atomicWord(word).pointee.load(ordering: .acquiring)
+}
 @inlinable @inline(__always) func atomicLoad(_ word: UnsafePointer<UInt64>) -> UInt64 {
   atomicWord(word).pointee.load(ordering: .relaxed)
 }

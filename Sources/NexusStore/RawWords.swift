@@ -15,6 +15,9 @@ extension UnsafeMutablePointer where Pointee == NamespaceState {
   @inline(__always) var laneWord: UnsafePointer<UnsafeMutableRawPointer?> {
     (UnsafeRawPointer(self) + 8).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
   }
+  @inline(__always) var configuredWord: UnsafePointer<UInt8> {
+    (UnsafeRawPointer(self) + 74).assumingMemoryBound(to: UInt8.self)
+  }
   @inline(__always) func word(_ word: NamespaceWord) -> UnsafePointer<Int64> {
     UnsafeRawPointer(self).assumingMemoryBound(to: Int64.self) + word.rawValue
   }
@@ -58,6 +61,7 @@ func checkRecordLayouts() {
   precondition(MemoryLayout<NamespaceState>.offset(of: \.laneBase) == 8)
   precondition(MemoryLayout<NamespaceState>.offset(of: \.entries) == NamespaceWord.entries.rawValue * 8)
   precondition(MemoryLayout<NamespaceState>.offset(of: \.laneCursor) == NamespaceWord.laneCursor.rawValue * 8)
+  precondition(MemoryLayout<NamespaceState>.offset(of: \.isConfigured) == 74)
   precondition(MemoryLayout<Lane>.offset(of: \.lockWord) == 16 && MemoryLayout<Lane>.offset(of: \.bytes) == 8)
   precondition(MemoryLayout<CompactionState>.offset(of: \.lockWord) == 4)
   precondition(MemoryLayout<SlotTable>.offset(of: \.bucketCount) == 8)

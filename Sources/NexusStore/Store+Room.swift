@@ -95,20 +95,20 @@ extension Store {
   /// where it holds a fair share.
   func evictForNode(writing: NamespaceNumber, as worker: Worker) -> Bool {
     if reclaimFlushed(slots: 64, as: worker) { return true }
-    var best = -1
+    var best: NamespaceNumber?
     var bestBytes: Int64 = 0
     for number in configuredNumbers {
-      let state = namespaces + number
+      let state = namespaces + Int(number)
       guard state.pointee.eviction != .none, atomicLoad(state.word(.entries)) > 0 else { continue }
       let bytes = atomicLoad(state.word(.bytes))
-      if best < 0 || bytes > bestBytes {
+      if best == nil || bytes > bestBytes {
         best = number
         bestBytes = bytes
       }
     }
-    if best >= 0, evictOne(from: NamespaceNumber(best), as: worker) { return true }
+    if let best, evictOne(from: best, as: worker) { return true }
     for number in configuredNumbers where number != best {
-      if evictOne(from: NamespaceNumber(number), as: worker) { return true }
+      if evictOne(from: number, as: worker) { return true }
     }
     return false
   }

@@ -4,9 +4,6 @@ import NexusModel
 // Whole namespaces: flushing, scanning, counting. These lock for themselves.
 
 extension Store {
-  /// Numbers of the namespaces that there are.
-  var configuredNumbers: Range<Int> { 0..<Int(atomicLoad(namespaceCount)) }
-
   /// At once empty for every reader; the memory returns in the background.
   public func flush(_ namespace: NamespaceNumber, as worker: Worker) {
     let state = namespaces + Int(namespace)
@@ -32,7 +29,9 @@ extension Store {
   /// Frees flushed entries in the next slots. False where nothing is flushed.
   @discardableResult
   func reclaimFlushed(slots count: Int, as worker: Worker) -> Bool {
-    guard configuredNumbers.contains(where: { atomicLoad((namespaces + $0).word(.dying)) > 0 }) else { return false }
+    guard configuredNumbers.contains(where: { atomicLoad((namespaces + Int($0)).word(.dying)) > 0 }) else {
+      return false
+    }
     for _ in 0..<count {
       let slot = Int(atomicAdd(reclaimCursor, 1)) & (Slot.count - 1)
       let stripe = Self.stripe(of: UInt16(slot))
@@ -113,7 +112,7 @@ extension Store {
   /// Entries of one slot whose home is the bucket of hash `from`, from that hash on. Answers where the next bucket
   /// begins.
   private func visitBucket(
-    _ slot: UInt16, _ from: UInt64, _ namespace: NamespaceNumber, _ now: UnixMilliseconds, _ visit: (Entry) -> Void
+    _ slot: UInt16, _ from: UInt64, _ namespace: NamespaceNumber?, _ now: UnixMilliseconds, _ visit: (Entry) -> Void
   ) -> UInt64 {
     let table = slots[Int(slot)]
     let count = UInt64(table.bucketCount)
@@ -127,7 +126,7 @@ extension Store {
   }
 
   private func visitHomes(
-    _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32, _ hashes: Range<UInt64>, _ namespace: NamespaceNumber,
+    _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32, _ hashes: Range<UInt64>, _ namespace: NamespaceNumber?,
     _ now: UnixMilliseconds, _ visit: (Entry) -> Void
   ) {
     let first = Int((hashes.lowerBound * UInt64(bucketCount)) >> 32)
@@ -138,7 +137,7 @@ extension Store {
       let bucket = Bucket(buckets + index * Bucket.byteCount)
       for at in 0..<Bucket.places where bucket.tag(at) != 0 {
         let item = Item(pool.address(bucket.handle(at)))
-        guard item.namespace == namespace, isLive(item, now) else { continue }
+        guard namespace == nil || item.namespace == namespace, isLive(item, now) else { continue }
         guard hashes.contains(hash(of: item) & 0xFFFF_FFFF) else { continue }
         visit(Entry(Place(bucket: bucket, index: at, item: item)))
       }
@@ -155,9 +154,10 @@ extension Store {
       && (item.flags & Item.Flag.expiry == 0 || item.expiresAt > now)
   }
 
-  /// Live entries of one slot, under its lock: counting, digesting and moving slots start here.
+  /// Live entries of one slot, under its lock, of one namespace or (nil) of all: counting, digesting and moving slots
+  /// start here.
   public func visit(
-    slot: UInt16, in namespace: NamespaceNumber, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void
+    slot: UInt16, in namespace: NamespaceNumber?, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void
   ) {
     let taken = lock(stripe: Self.stripe(of: slot), as: worker)
     defer { if taken { atomicUnlock(lockWord(Self.stripe(of: slot))) } }
@@ -213,8 +213,8 @@ extension Store {
 
   public func resetStatistics() {
     for number in configuredNumbers {
-      atomicStore((namespaces + number).word(.evictions), 0)
-      atomicStore((namespaces + number).word(.expirations), 0)
+      atomicStore((namespaces + Int(number)).word(.evictions), 0)
+      atomicStore((namespaces + Int(number)).word(.expirations), 0)
     }
     ledger.resetPeak()
   }

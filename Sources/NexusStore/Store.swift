@@ -53,8 +53,11 @@ public final class Store: @unchecked Sendable {
   let heaps: [Heap]
   let spans: Spans
   let links: Links
-  /// By number. Under `namespacesLock`.
-  var namespaceSettings: [NamespaceSettings] = []
+  /// Under `namespacesLock`.
+  var namespaceSettings: [NamespaceNumber: NamespaceSettings] = [:]
+  /// The numbers of the namespaces that there are, in the order in which they came. Appended under `namespacesLock`,
+  /// read without: `namespaceCount` of them are complete.
+  let namespaceNumbers: UnsafeMutablePointer<NamespaceNumber>
   let namespaceCount: UnsafeMutablePointer<UInt32>
   let namespacesLock: UnsafeMutablePointer<UInt32>
   /// Tables being replaced in steps. Under `resizeLock`; how many there are may be read without.
@@ -118,25 +121,29 @@ public final class Store: @unchecked Sendable {
     background = raw(max(configuration.loops, 1), BackgroundState())
     compaction = raw(1, CompactionState())
     let namespaceBytes = Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride
-    guard let states = reserveAddresses(namespaceBytes) else { throw .cannotReserve(bytes: namespaceBytes) }
+    let numberBytes = Self.namespaceCountMax * MemoryLayout<NamespaceNumber>.stride
+    guard let states = reserveAddresses(namespaceBytes), let numbers = reserveAddresses(numberBytes) else {
+      throw .cannotReserve(bytes: namespaceBytes + numberBytes)
+    }
+    namespaceNumbers = numbers.bindMemory(to: NamespaceNumber.self, capacity: Self.namespaceCountMax)
     // Untouched memory is zero; a state becomes real when its namespace is configured.
     namespaces = states.bindMemory(to: NamespaceState.self, capacity: Self.namespaceCountMax)
     ledger.addFixed(
       Slot.count * (MemoryLayout<SlotTable>.stride + 4) + Self.stripeCount * (Self.lockStride * 4 + 4))
-    for number in 0..<16 {
-      configure(
-        NamespaceNumber(number), NamespaceSettings(name: number == 0 ? "default" : "db\(number)"), as: .max)
+    for number in 0..<NamespaceName.databaseCount {
+      configure(number, NamespaceSettings(name: NamespaceName.ofDatabase(number)), as: .max)
     }
   }
 
   deinit {
     for number in configuredNumbers {
-      let state = namespaces + number
+      let state = namespaces + Int(number)
       guard let lanes = published(state) else { continue }
       for index in 0...Int(state.pointee.laneMask) { lanes[index].policy.release() }
       lanes.deallocate()
     }
     munmap(namespaces, Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride)
+    munmap(namespaceNumbers, Self.namespaceCountMax * MemoryLayout<NamespaceNumber>.stride)
     for resize in resizes { resize.deallocate() }
     let words: [UnsafeMutableRawPointer] = [
       .init(slots), .init(locks), .init(watchCounts), .init(expiryHints), .init(namespacesLock), .init(namespaceCount),

@@ -11,7 +11,7 @@ import Testing
     var store = StoreConfiguration()
     store.maxMemoryBytes = 64 << 20
     let server = try TestServer(store: store)
-    var settings = server.node.store.settings[0]
+    var settings = server.node.store.settings(of: 0)!
     settings.eviction = policy
     server.node.store.configure(0, settings, as: .max - 1)
     return server

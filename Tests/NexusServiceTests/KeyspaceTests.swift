@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test func aWriterWhoSaysNothingGetsTheNamespacesDefault() {
-    var settings = node.store.settings[0]
+    var settings = node.store.settings(of: 0)!
     settings.defaultTTLMilliseconds = 1000
     node.store.configure(0, settings, as: 9)
     _ = set("default", "v")
@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func aTTLThatTheWriterGaveIsTakenAsItIs() {
-    var settings = node.store.settings[0]
+    var settings = node.store.settings(of: 0)!
     settings.defaultTTLMilliseconds = 1000
     settings.ttlJitter = 1
     node.store.configure(0, settings, as: 9)

@@ -164,13 +164,11 @@ final class SlotKeeper {
   }
 
   private func forget(_ slot: Slot) {
-    for namespace in store.settings.indices {
-      var keys: [[UInt8]] = []
-      store.visit(slot: slot.index, in: NamespaceNumber(namespace), as: worker, now: wallClock) {
-        keys.append(Array($0.keyBytes))
-      }
-      for key in keys { remove(SettledKey(namespace: NamespaceNumber(namespace), key: key)) }
+    var keys: [SettledKey] = []
+    store.visit(slot: slot.index, in: nil, as: worker, now: wallClock) {
+      keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
     }
+    for key in keys { remove(key) }
     store.withSlot(slot.index, as: worker) { node.incoming.end(slot) }
     holdings[slot.index] = nil
   }
@@ -230,8 +228,7 @@ final class SlotKeeper {
   /// Puts an entry that has come, unless the key is settled already, and settles it.
   private func put(_ entry: WireEntry, overridesLocal: Bool) {
     let bytes = entry.key.count + entry.value.count
-    let namespace = NamespaceNumber(truncatingIfNeeded: entry.namespace)
-    guard Int(entry.namespace) < store.settings.count else { return }
+    guard let namespace = NamespaceNumber(exactly: entry.namespace), store.isConfigured(namespace) else { return }
     // Without room the entry is lost, as eviction would lose it, and so is one of a type that only a later version
     // knows: the key is settled as absent.
     let hasRoom = store.admit(bytes, in: namespace, as: worker, now: wallClock) == .stored
@@ -315,8 +312,9 @@ final class SlotKeeper {
     store.withSlot(fetch.slot.index, as: worker) {
       var answer = Fetched(id: fetch.id)
       for name in fetch.keys {
-        let key = store.key(name.key, in: NamespaceNumber(truncatingIfNeeded: name.namespace))
-        guard key.slot == fetch.slot.index, Int(name.namespace) < store.settings.count,
+        let namespace = NamespaceNumber(truncatingIfNeeded: name.namespace)
+        let key = store.key(name.key, in: namespace)
+        guard key.slot == fetch.slot.index, namespace == name.namespace, store.isConfigured(namespace),
           node.incoming.isSettled(key)
         else {
           answer.unknown.append(name)

@@ -61,11 +61,8 @@ struct SlotStream {
     keeper.store.withSlot(slot.index, as: keeper.worker) {
       let isWhole = !keeper.node.incoming.isOpen(slot)
       if isWhole {
-        for namespace in keeper.store.settings.indices {
-          let number = NamespaceNumber(namespace)
-          keeper.store.visit(slot: slot.index, in: number, as: keeper.worker, now: now) {
-            keys.append(SettledKey(namespace: number, key: Array($0.keyBytes)))
-          }
+        keeper.store.visit(slot: slot.index, in: nil, as: keeper.worker, now: now) {
+          keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
         }
       } else {
         // What it did not settle, whoever is behind it knows better.

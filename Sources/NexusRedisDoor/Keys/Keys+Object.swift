@@ -23,7 +23,7 @@ extension Keys {
   /// How often an entry was used lately, 0...3, where the namespace's policy counts that.
   static func freq(_ call: inout Call) {
     guard let frequency = inspect(&call, 2, { $0.frequency }) else { return call.replyNull() }
-    switch call.store.settings[Int(call.namespace)].eviction {
+    switch call.store.settings(of: call.namespace)!.eviction {
     case .s3fifo, .sizeAware: call.reply(integer: frequency)
     case .lru, .random, .ttl, .none:
       call.reply(error: "ERR the namespace's eviction policy counts no access frequency: s3fifo and size-aware do")

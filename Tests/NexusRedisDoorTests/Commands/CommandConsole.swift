@@ -25,7 +25,7 @@ final class CommandConsole {
 
   /// Changes the settings of the first database's namespace.
   func configure(_ change: (inout NamespaceSettings) -> Void) {
-    var settings = node.store.settings[0]
+    var settings = node.store.settings(of: 0)!
     change(&settings)
     node.store.configure(0, settings, as: engine.worker)
   }

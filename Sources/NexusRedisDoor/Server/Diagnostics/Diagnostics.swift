@@ -105,8 +105,8 @@ public final class Diagnostics: @unchecked Sendable {
 
   private func storeTotals() -> (evicted: Int, expired: Int) {
     var totals = (evicted: 0, expired: 0)
-    for index in node.store.settings.indices {
-      let statistics = node.store.statistics(of: NamespaceNumber(index))
+    for number in node.store.configuredNumbers {
+      let statistics = node.store.statistics(of: number)
       totals.evicted += statistics.evictions
       totals.expired += statistics.expirations
     }

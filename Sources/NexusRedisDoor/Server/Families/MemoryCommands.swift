@@ -63,7 +63,7 @@ extension CommandTable {
 extension Call {
   mutating func replyMemoryStatistics() {
     let memory = store.memory
-    let keys = (0..<store.settings.count).reduce(0) { $0 + store.count(in: NamespaceNumber($1)) }
+    let keys = store.configuredNumbers.reduce(0) { $0 + store.count(in: $1) }
     let process = engine.node.processFigures.read()
     let peak = max(memory.peakBytes, memory.usedBytes)
     let integers = [
