@@ -30,6 +30,7 @@ let package = Package(
     .target(name: "NexusRing", dependencies: ["NexusModel", "CNettle", "CXXHash"]),
     .target(name: "NexusGossip", dependencies: ["NexusModel"]),
     .target(name: "NexusReplication", dependencies: ["NexusModel"]),
+    .target(name: "NexusSketch", dependencies: ["NexusModel", "CXXHash"]),
 
     // L2: use cases and ports.
     .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
@@ -97,6 +98,7 @@ let package = Package(
         "NexusModel", "NexusStore", "NexusRESP", "NexusService", "NexusRedisDoor", "NexusTestSupport",
       ]),
     .testTarget(name: "NexusGossipTests", dependencies: ["NexusModel", "NexusGossip"]),
+    .testTarget(name: "NexusSketchTests", dependencies: ["NexusSketch", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusReplicationTests", dependencies: ["NexusModel", "NexusReplication"]),
     .testTarget(
       name: "NexusSimulationTests",

@@ -13,6 +13,7 @@ import Testing
     ("NexusWire", ["NexusModel", "Glibc", "Musl"]),
     ("NexusGossip", ["NexusModel"]),
     ("NexusReplication", ["NexusModel"]),
+    ("NexusSketch", ["NexusModel", "CXXHash", "Glibc", "Musl"]),
     // A fake world is pure as well.
     ("NexusSimulation", ["NexusModel", "NexusGossip"]),
   ])
