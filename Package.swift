@@ -19,6 +19,7 @@ let package = Package(
     .target(name: "CNettle", linkerSettings: [.linkedLibrary("nettle")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
     .target(name: "CNghttp2", linkerSettings: [.linkedLibrary("nghttp2")]),
+    .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
 
     // L0: the vocabulary.
     .target(name: "NexusModel"),
@@ -49,6 +50,7 @@ let package = Package(
       ]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
     .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService", "NexusWire"]),
+    .target(name: "NexusOrigins", dependencies: ["NexusModel", "NexusService", "CLinux", "CSQLite"]),
 
     // L4: where adapters meet, and the executable.
     .target(
@@ -109,6 +111,8 @@ let package = Package(
     .testTarget(
       name: "NexusDiscoveryTests",
       dependencies: ["NexusDiscovery", "NexusService", "NexusModel", "NexusTransport", "NexusTestSupport"]),
+    .testTarget(
+      name: "NexusOriginsTests", dependencies: ["NexusOrigins", "NexusModel", "NexusService", "NexusTestSupport"]),
     .testTarget(name: "NexusWireTests", dependencies: ["NexusWire", "NexusModel", "NexusTestSupport"]),
     .testTarget(name: "NexusRingTests", dependencies: ["NexusRing", "NexusModel"]),
     .testTarget(name: "NexusStoreTests", dependencies: ["NexusStore", "NexusModel", "CIntrinsics"]),

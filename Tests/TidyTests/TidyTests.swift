@@ -14,6 +14,8 @@ import Testing
     ("NexusGossip", ["NexusModel"]),
     ("NexusReplication", ["NexusModel"]),
     ("NexusSketch", ["NexusModel", "CXXHash", "Glibc", "Musl"]),
+    // The deciding parts of a shell are pure too.
+    ("NexusOrigins/Cores", ["NexusModel", "NexusService"]),
     // A fake world is pure as well.
     ("NexusSimulation", ["NexusModel", "NexusGossip"]),
   ])

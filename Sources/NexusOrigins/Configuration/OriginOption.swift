@@ -1,0 +1,68 @@
+/// One option of an origin's configuration, declared once: the parser and docs/origins.md read this.
+struct OriginOption: Sendable {
+  let name: String
+  /// The schemes of the origins that know it; empty: all but `static`.
+  let schemes: [String]
+  let accepted: String
+  let defaultText: String
+  let help: String
+  var isRepeatable = false
+
+  static func named(_ name: String) -> OriginOption? { all.first { $0.name == name } }
+
+  static let all: [OriginOption] = statements + limits
+
+  private static let statements = [
+    OriginOption(
+      name: "query", schemes: ["sqlite"], accepted: "one SELECT", defaultText: "",
+      help: "Gives the value of a key: one parameter, one column. No row, or NULL: the key is absent."),
+    OriginOption(
+      name: "write", schemes: ["sqlite"], accepted: "one statement", defaultText: "",
+      help: "Stores a value: parameters are the key, the value and, where there is a third, the milliseconds to live. "
+        + "Must bear being run twice."),
+    OriginOption(
+      name: "delete", schemes: ["sqlite"], accepted: "one statement", defaultText: "",
+      help: "Deletes a key: one parameter. Must be given where `write` is."),
+    OriginOption(
+      name: "key-type", schemes: ["sqlite"], accepted: "text or blob", defaultText: "text",
+      help: "How keys are bound. As text, a key that is not UTF-8 is bound as a blob."),
+  ]
+
+  private static let limits = [
+    OriginOption(
+      name: "connections", schemes: [], accepted: "1 to 256", defaultText: "8",
+      help: "How many requests the origin is asked at a time; one thread and one connection each."),
+    OriginOption(
+      name: "queue", schemes: [], accepted: "0 to 1000000", defaultText: "1024",
+      help: "Requests that may wait for a connection; more are refused at once."),
+    OriginOption(
+      name: "timeout", schemes: [], accepted: "1ms to 1d", defaultText: "2s",
+      help: "For one attempt. The deadline of the request covers all attempts, and may be shorter."),
+    OriginOption(
+      name: "retries", schemes: [], accepted: "0 to 100", defaultText: "2",
+      help: "Further attempts after a failure that may pass."),
+    OriginOption(
+      name: "backoff", schemes: [], accepted: "0ms to 1d", defaultText: "50ms",
+      help: "Before the second attempt; doubled before each further one, and up to half of it left out by chance."),
+    OriginOption(
+      name: "backoff-limit", schemes: [], accepted: "0ms to 1d", defaultText: "1s", help: "The longest of these pauses."
+    ),
+    OriginOption(
+      name: "breaker-failures", schemes: [], accepted: "0 to 64", defaultText: "10",
+      help: "Failed requests among the last `breaker-window` after which the origin is left alone; 0: never."),
+    OriginOption(
+      name: "breaker-window", schemes: [], accepted: "1 to 64", defaultText: "20", help: "See `breaker-failures`."),
+    OriginOption(
+      name: "breaker-open", schemes: [], accepted: "1ms to 1d", defaultText: "1s",
+      help: "For how long; doubled each time that the next request fails as well."),
+    OriginOption(
+      name: "breaker-open-limit", schemes: [], accepted: "1ms to 1d", defaultText: "30s",
+      help: "The longest of these times."),
+    OriginOption(
+      name: "value-limit", schemes: [], accepted: "1 to 512mb", defaultText: "16mb",
+      help: "A larger value is a failure."),
+    OriginOption(
+      name: "idle", schemes: [], accepted: "1ms to 1d", defaultText: "30s",
+      help: "A connection without work for so long is closed, and its thread ends."),
+  ]
+}

@@ -1,0 +1,109 @@
+import NexusService
+import Testing
+
+@testable import NexusOrigins
+
+@Suite struct OriginConfigurationTests {
+  private func refusal(_ text: String) -> String {
+    do throws(OriginConfigurationError) {
+      let configuration = try OriginConfiguration(text)
+      return "taken: \(configuration)"
+    } catch {
+      return error.description
+    }
+  }
+
+  @Test func aDatabaseFileAndAQueryInPlainText() throws {
+    let configuration = try OriginConfiguration("sqlite:/path/to.db?query=SELECT value FROM scores WHERE key = ?")
+    #expect(
+      configuration.source
+        == .sqlite(SQLiteSource(path: "/path/to.db", query: "SELECT value FROM scores WHERE key = ?")))
+    #expect(configuration.limits == OriginLimits())
+    #expect(configuration.name == "sqlite:/path/to.db")
+  }
+
+  @Test func everyLimitHasAnOption() throws {
+    let configuration = try OriginConfiguration(
+      "sqlite:///a%20b.db?query=SELECT%201%2B1%26?&connections=3&queue=0&timeout=250ms&retries=7&backoff=0&"
+        + "backoff-limit=2s&breaker-failures=0&breaker-window=64&breaker-open=1m&breaker-open-limit=1h&"
+        + "value-limit=64kb&idle=5s&key-type=blob&write=W ?, ?&delete=D ?")
+    guard case .sqlite(let source) = configuration.source else {
+      Issue.record("not SQLite")
+      return
+    }
+    #expect(source.path == "/a b.db")
+    #expect(source.query == "SELECT 1+1&?")
+    #expect(source.keyType == .blob)
+    #expect(source.statements == WriteStatements(write: "W ?, ?", delete: "D ?"))
+    var limits = OriginLimits()
+    limits.connections = 3
+    limits.queue = 0
+    limits.timeoutMilliseconds = 250
+    limits.retries = 7
+    limits.backoffMilliseconds = 0
+    limits.backoffLimitMilliseconds = 2000
+    limits.breakerFailures = 0
+    limits.breakerWindow = 64
+    limits.breakerOpenMilliseconds = 60_000
+    limits.breakerOpenLimitMilliseconds = 3_600_000
+    limits.valueLimitBytes = 65_536
+    limits.idleMilliseconds = 5000
+    #expect(configuration.limits == limits)
+  }
+
+  @Test func defaultsAreTheOnesThatTheTableNames() throws {
+    let plain = try OriginConfiguration("sqlite:/x?query=q")
+    for option in OriginOption.all where !option.defaultText.isEmpty && option.schemes.isEmpty {
+      let said = try OriginConfiguration("sqlite:/x?query=q&\(option.name)=\(option.defaultText)")
+      #expect(said == plain, "\(option.name)")
+    }
+  }
+
+  @Test func aTableInTheTextItself() throws {
+    #expect(
+      try OriginConfiguration("static:Tom=630,Jack=589").source
+        == .fixed([Array("Tom".utf8): Array("630".utf8), Array("Jack".utf8): Array("589".utf8)]))
+    #expect(
+      try OriginConfiguration("static:a%2Cb=%3D%00,=empty").source
+        == .fixed([Array("a,b".utf8): [61, 0], []: Array("empty".utf8)]))
+    #expect(try OriginConfiguration("static:").source == .fixed([:]))
+  }
+
+  @Test(arguments: [
+    ("", "an origin begins with one of"),
+    ("/path/to.db", "an origin begins with one of"),
+    ("mysql://root:secret@host/db", "not with 'mysql'"),
+    ("sqlite:?query=x", "needs the path of a database file"),
+    ("sqlite::memory:?query=x", "needs the path of a file on this machine"),
+    ("sqlite://host/x.db?query=x", "needs the path of a file on this machine"),
+    ("sqlite:/x%zz?query=x", "needs the path"),
+    ("sqlite:/x%00y?query=x", "needs the path"),
+    ("sqlite:/x", "needs a query, such as query=SELECT value FROM scores WHERE key = ?"),
+    ("sqlite:/x?query", "the option 'query' has no value"),
+    ("sqlite:/x?query=a%", "the value of query is not percent-encoded text"),
+    ("sqlite:/x?query=a%00b", "the value of query is not percent-encoded text"),
+    ("sqlite:/x?query=%ff", "the value of query is not percent-encoded text"),
+    ("sqlite:/x?query=a&query=b", "query is given twice"),
+    ("sqlite:/x?query=a&conections=3", "there is no option 'conections'; did you mean 'connections'?"),
+    ("sqlite:/x?query=a&unheard=3", "there is no option 'unheard'; there are query"),
+    ("sqlite:/x?query=a&connections=0", "connections cannot be '0': give a whole number from 1 to 256"),
+    ("sqlite:/x?query=a&connections=many", "connections cannot be 'many': give a whole number from 1 to 256"),
+    ("sqlite:/x?query=a&timeout=5", "timeout cannot be '5': give a duration from 1ms to 1d"),
+    ("sqlite:/x?query=a&timeout=0", "timeout cannot be '0'"),
+    ("sqlite:/x?query=a&timeout=250us", "timeout cannot be '250us'"),
+    ("sqlite:/x?query=a&timeout=2d", "timeout cannot be '2d'"),
+    ("sqlite:/x?query=a&value-limit=1gb", "value-limit cannot be '1gb': give a size from 1 to 512mb"),
+    ("sqlite:/x?query=a&key-type=int", "key-type cannot be 'int': give text or blob"),
+    ("sqlite:/x?query=a&write=b", "write is given without delete"),
+    ("sqlite:/x?query=a&delete=b", "delete is given without write"),
+    ("sqlite:/x?query=a&breaker-failures=9&breaker-window=8", "raise the window"),
+    ("static:Tom", "takes KEY=VALUE,KEY=VALUE, percent-encoded; not 'Tom'"),
+    ("static:a=1,a=2", "has the key 'a' twice"),
+    ("static:a=%", "takes KEY=VALUE"),
+  ])
+  func whatCannotWorkIsRefusedInOneSentence(_ text: String, _ sentence: String) {
+    let refusal = refusal(text)
+    #expect(refusal.contains(sentence), "\(refusal)")
+    #expect(!refusal.contains("\n") && !refusal.contains("secret"))
+  }
+}
