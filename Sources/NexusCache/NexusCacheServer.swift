@@ -84,11 +84,15 @@ public final class NexusCacheServer {
       }
     }
     if settings.isClustered { membership = try Membership(node: node, runtime: runtime, settings: settings) }
-    if let membership {
-      for loop in runtime.loops {
-        let executor = HTTPExecutor(node: node, loop: loop, seed: UInt64.random(in: 1 ... .max))
-        membership.cluster.setExecutor(executor, for: .http, loop: loop.index)
-      }
+    let locals = membership == nil ? runtime.loops.map { LocalRouter(node, $0) } : []
+    if !locals.isEmpty { node.routers = locals }
+    func setExecutor(_ executor: any OperationExecutor, for kind: Operation.Kind, loop index: Int) {
+      membership?.cluster.setExecutor(executor, for: kind, loop: index)
+      if !locals.isEmpty { locals[index].setExecutor(executor, for: kind) }
+    }
+    for loop in runtime.loops {
+      setExecutor(
+        HTTPExecutor(node: node, loop: loop, seed: UInt64.random(in: 1 ... .max)), for: .http, loop: loop.index)
     }
     let redis = RedisDoor(node: node)
     var engines: [Engine] = []
@@ -98,7 +102,7 @@ public final class NexusCacheServer {
         case Listeners.redis:
           let engine = redis.makeEngine(loop)
           for kind in [Operation.Kind.command, .transaction, .watch, .unwatch] {
-            membership?.cluster.setExecutor(engine, for: kind, loop: loop.index)
+            setExecutor(engine, for: kind, loop: loop.index)
           }
           engines.append(engine)
           return engine

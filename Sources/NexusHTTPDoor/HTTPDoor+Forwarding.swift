@@ -129,6 +129,7 @@ public final class HTTPExecutor: OperationExecutor {
   public init(node: Node, loop: any EventLoop, seed: UInt64) {
     self.loop = loop
     responder = Responder(node: node, loop: loop.index, configuration: HTTPConfiguration(), seed: seed)
+    responder.keyspace.waits = true
   }
 
   public func execute(_ batch: inout OperationBatch, for requester: MemberNumber) {

@@ -60,7 +60,7 @@ public final class HTTPDoor: WatchedDescriptor {
     options.connection_memory_bytes = configuration.connectionMemoryBytes
     options.connection_limit = UInt32(clamping: configuration.connectionLimit)
     options.idle_timeout_seconds = UInt32(clamping: configuration.idleTimeoutSeconds)
-    options.suspends = node.settings.isClustered || node.routes.isClustered ? 1 : 0
+    options.suspends = node.settings.isClustered || node.routes.isClustered || node.mayFill ? 1 : 0
     guard let daemon = nexus_mhd_start(&options) else {
       close(listener.descriptor)
       throw HTTPDoorFailure(

@@ -114,6 +114,17 @@ struct Problem: Error {
 
 extension Problem {
   /// A request that was given to another member and came to nothing.
+  init(_ error: OriginError) {
+    let (status, code): (UInt16, String) =
+      switch error.cause {
+      case .timedOut: (504, "origin_timed_out")
+      case .refusedByBreaker, .tooBusy, .stopping: (503, "origin_unavailable")
+      default: (502, "origin_failed")
+      }
+    let text = error.description
+    self.init(status: status, code: code, message: text.prefix(1).uppercased() + text.dropFirst() + ".")
+  }
+
   init(_ failure: OperationFailure) {
     let (status, code): (UInt16, String) =
       switch failure {

@@ -92,6 +92,10 @@ extension Responder {
         case .not(.unsettled):
           batch.missing.append(request.key)
           return .keysMissing(first: batch.missing.count - 1, count: 1)
+        case .not(.filling(let number)):
+          let limit = node.filler.source(of: request.key.namespace)?.timeoutMilliseconds ?? 0
+          return .filling(number: number, milliseconds: limit)
+        case .not(.failed(let error)): throw Problem(error)
         }
       } catch {
         countError(request.action)
@@ -115,7 +119,12 @@ extension Responder {
     var copy: OutputBuffer?
     let short: OutputBuffer?
     do throws(Misplaced) {
-      short = try keyspace.get(key, now: now) { entry -> OutputBuffer? in
+      short = try keyspace.get(key, now: now) { value -> OutputBuffer? in
+        if !raw { return found(key.bytes, value, identity) }
+        copy = OutputBuffer(capacity: value.count)
+        copy!.append(value)
+        return nil
+      } _: { entry -> OutputBuffer? in
         guard let entry else { return nil }
         if !entry.isString {
           isOfAnotherType = true

@@ -51,11 +51,12 @@ final class Responder {
       switch found {
       case .read, .write, .delete:
         let request = try keyRequest(found, head, body)
-        guard !routes.isClustered || !keyspace.isElsewhere(request.key), let ran = try run(request, identity, now).reply
-        else {
-          return .elsewhere(request)
+        if routes.isClustered, keyspace.isElsewhere(request.key) { return .elsewhere(request) }
+        switch try run(request, identity, now) {
+        case .reply(let ran): reply = ran
+        case .not(.failed(let error)): throw Problem(error)
+        case .not: return .elsewhere(request)
         }
-        reply = ran
       // Any page that a browser on this machine shows can send these, without reading the answer.
       case _ where found.changesCluster && head.hasOrigin: throw .fromAPage()
       default: reply = try answer(found, head, body, now)

@@ -15,11 +15,16 @@ public enum TimeToLive: Sendable, Equatable {
 }
 
 /// Why nothing was read or changed.
-public enum Misplaced: Error, BitwiseCopyable {
+public enum Misplaced: Error {
   /// The key's slot is not executed here.
   case elsewhere
   /// The slot is on its way here, and the key has to be settled first (`IncomingSlots`).
   case unsettled
+  /// The key is being loaded from its origin: asked again when this number is woken (`LoopFiller`), or where it can
+  /// wait (0).
+  case filling(UInt64)
+  /// Its origin could not be asked.
+  case failed(OriginError)
 }
 
 /// The use cases that the doors without a command language of their own (HTTP, gRPC, text) share: bytes are read,
@@ -32,8 +37,11 @@ public final class Keyspace {
   /// Invariant: the element of `node.statistics` that belongs to this loop; the node outlives its loops.
   public let statistics: UnsafeMutablePointer<LoopStatistics>
   private var random: SplitMix64
+  /// Requests wait here for what is loaded; otherwise they go to where they can.
+  public var waits = false
   /// The node's, within one step's reach.
   private let store: Store
+  private let filler: Filler
   private let routes: SlotRoutes
 
   /// `seed` feeds the jitter of TTLs.
@@ -44,6 +52,7 @@ public final class Keyspace {
     self.random = SplitMix64(seed: seed)
     store = node.store
     routes = node.routes
+    filler = node.filler
   }
 
   /// The number of the namespace with this name, or nil.
@@ -76,9 +85,10 @@ public final class Keyspace {
   }
 
   /// Hands the live entry of the key, or nil, to `body` while the key is locked. Nothing of the entry may be kept.
+  /// What an origin gave and the store does not have goes to `loaded`.
   @inline(__always)
   public func get<Result>(
-    _ key: Key, now: UnixMilliseconds, _ body: (borrowing Entry?) -> Result
+    _ key: Key, now: UnixMilliseconds, loaded: (UnsafeRawBufferPointer) -> Result, _ body: (borrowing Entry?) -> Result
   ) throws(Misplaced) -> Result {
     let taken = store.lock(key, as: worker)
     if let misplaced = misplacement(key, now) {
@@ -86,16 +96,40 @@ public final class Keyspace {
       throw misplaced
     }
     let entry = store.find(key, now: now)
+    if filler.fills(key.namespace) {
+      defer { store.unlock(key, taken) }
+      if let bytes = try fill(key, entry, now) { return bytes.withUnsafeBytes { loaded($0) } }
+      count(found: entry != nil)
+      return body(entry)
+    }
     let result = body(entry)
     store.unlock(key, taken)
-    if entry == nil {
+    count(found: entry != nil)
+    return result
+  }
+
+  /// Nil: what is there is the answer.
+  @inline(never) private func fill(
+    _ key: Key, _ entry: Entry?, _ now: UnixMilliseconds
+  ) throws(Misplaced) -> [UInt8]? {
+    switch node.fillers[Int(worker) - 1].fill(key, entry, now: now, waits: waits) {
+    case .useStore, .absent: return nil
+    case .value(let bytes):
+      count(found: false)
+      return bytes
+    case .failed(let error): throw .failed(error)
+    case .wait(let number): throw .filling(number)
+    }
+  }
+
+  @inline(__always) private func count(found: Bool) {
+    if !found {
       statistics.pointee.keyspaceMisses.add()
       statistics.pointee.getMisses.add()
     } else {
       statistics.pointee.keyspaceHits.add()
       statistics.pointee.getHits.add()
     }
-    return result
   }
 
   /// Stores the value under the key, over whatever was there.

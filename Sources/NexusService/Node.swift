@@ -25,6 +25,13 @@ public final class Node: @unchecked Sendable {
   /// One per loop, in order; empty for a node by itself. Invariant: set once before any loop runs; each is used on its
   /// loop's thread only.
   public var routers: [any OperationRouter] = []
+  /// Fills misses; one for all loops, and each loop's own part in order of the loops. Invariant: set once before any
+  /// loop runs.
+  public let filler: Filler
+  /// Some namespace has an origin, or may be given one: requests may have to wait. Invariant: set once before any loop
+  /// runs.
+  public var mayFill = false
+  public var fillers: [LoopFiller] = []
   /// The loops, in order. Invariant: set once before any loop runs.
   public internal(set) var loops: [any EventLoop] = []
 
@@ -38,6 +45,7 @@ public final class Node: @unchecked Sendable {
     self.log = log
     self.startedAt = startedAt
     self.runID = runID
+    filler = Filler(store)
     statistics = .allocate(capacity: loopCount)
     for index in 0..<loopCount { (statistics + index).initialize(to: LoopStatistics()) }
   }
@@ -47,11 +55,16 @@ public final class Node: @unchecked Sendable {
     statistics.deallocate()
   }
 
-  public func attach(_ loops: [any EventLoop]) { self.loops = loops }
+  public func attach(_ loops: [any EventLoop]) {
+    self.loops = loops
+    var seeds = SplitMix64(seed: UInt64(bitPattern: startedAt))
+    fillers = loops.map { LoopFiller(filler, self, $0, seed: seeds.next()) }
+  }
 
   /// When all loops have ended: what was attached holds this node, and is let go.
   public func detach() {
     loops = []
+    fillers = []
     routers = []
     cluster = nil
   }

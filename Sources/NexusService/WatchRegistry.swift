@@ -30,7 +30,11 @@ public final class WatchRegistry: @unchecked Sendable {
   public init(_ store: Store, _ databases: Databases) {
     self.store = store
     self.databases = databases
-    store.onWatchedChange = { [unowned self] namespace, key in touch(namespace, Array(key)) }
+    let earlier = store.onWatchedChange
+    store.onWatchedChange = { [unowned self] namespace, key in
+      earlier?(namespace, key)
+      touch(namespace, Array(key))
+    }
   }
 
   /// The caller has the key's stripe locked and has told the store to watch its slot.

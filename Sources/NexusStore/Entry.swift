@@ -29,6 +29,8 @@ public struct Entry: BitwiseCopyable {
   public var version: UInt64 { ItemFields(of: item).version }
   /// The replication clock's stamp; 0: none.
   public var stamp: UInt64 { ItemFields(of: item).stamp }
+  /// When an origin's value ceases to be fresh; 0: it is fresh as long as it is there.
+  public var freshUntil: UnixMilliseconds { ItemFields(of: item).freshUntil }
   /// How often used lately, 0...3: the eviction policy's own counter.
   public var frequency: Int { Int(atomicLoad(item.policyByte) & 3) }
 }

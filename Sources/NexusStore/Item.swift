@@ -113,10 +113,11 @@ import NexusModel
   @inlinable static var clientFlagsBit: UInt16 { 2 }
   @inlinable static var versionBit: UInt16 { 4 }
   @inlinable static var stampBit: UInt16 { 8 }
+  @inlinable static var freshBit: UInt16 { 16 }
 
   @inlinable static func byteCount(_ bitmap: UInt16) -> Int {
     2 &+ Int(bitmap & 1) &* 2 &+ Int((bitmap &>> 1) & 1) &* 4 &+ Int((bitmap &>> 2) & 1) &* 8
-      &+ Int((bitmap &>> 3) & 1) &* 8
+      &+ Int((bitmap &>> 3) & 1) &* 8 &+ Int((bitmap &>> 4) & 1) &* 8
   }
 
   @inlinable static func offset(of bit: UInt16, in item: Item) -> Int? {
@@ -138,6 +139,7 @@ struct ItemFields: Equatable {
   var clientFlags: UInt32 = 0
   var version: UInt64 = 0
   var stamp: UInt64 = 0
+  var freshUntil: UnixMilliseconds = 0
 
   init(namespace: NamespaceNumber) { self.namespace = namespace }
 
@@ -155,11 +157,15 @@ struct ItemFields: Equatable {
     if let at = Extras.offset(of: Extras.stampBit, in: item) {
       stamp = item.base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
     }
+    if let at = Extras.offset(of: Extras.freshBit, in: item) {
+      freshUntil = item.base.loadUnaligned(fromByteOffset: at, as: Int64.self)
+    }
   }
 
   var bitmap: UInt16 {
     (namespace != 0 ? Extras.namespaceBit : 0) | (clientFlags != 0 ? Extras.clientFlagsBit : 0)
       | (version != 0 ? Extras.versionBit : 0) | (stamp != 0 ? Extras.stampBit : 0)
+      | (freshUntil != 0 ? Extras.freshBit : 0)
   }
 }
 
@@ -261,6 +267,7 @@ extension Item {
     put(Extras.clientFlagsBit, fields.clientFlags)
     put(Extras.versionBit, fields.version)
     put(Extras.stampBit, fields.stamp)
+    put(Extras.freshBit, fields.freshUntil)
     return offset - start
   }
 

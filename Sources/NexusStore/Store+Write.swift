@@ -4,10 +4,13 @@ import NexusModel
 extension Store {
   /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags. The value may be
   /// another entry's, whose stripe is locked: writing moves no entry but the key's own.
+  /// - Parameter freshUntil: of a value that an origin gave; a writer's own has none (0).
   public func put(
-    _ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, type: ValueType = .string
+    _ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, type: ValueType = .string,
+    freshUntil: UnixMilliseconds = 0
   ) -> WriteOutcome {
     var fields = fields(of: existing, key)
+    fields.freshUntil = freshUntil
     fields.type = type
     fields.apply(expiry)
     guard let target = write(key, existing, fields, count: value.count, keep: 0) else { return .outOfMemory }
@@ -76,19 +79,21 @@ extension Store {
 
   /// Sets or clears the expiry. The entry may move: use only the returned one afterwards. Nil: no memory.
   public func setExpiry(_ key: Key, _ entry: Entry, _ expiry: Expiry) -> Entry? {
-    var fields = ItemFields(of: entry.item)
+    var fields = fields(of: entry, key)
     fields.apply(expiry)
     return rewrite(key, entry, fields)
   }
 
   /// Sets the optional fields that are given. The entry may move: use only the returned one afterwards.
   public func setFields(
-    _ key: Key, _ entry: Entry, clientFlags: UInt32? = nil, version: UInt64? = nil, stamp: UInt64? = nil
+    _ key: Key, _ entry: Entry, clientFlags: UInt32? = nil, version: UInt64? = nil, stamp: UInt64? = nil,
+    freshUntil: UnixMilliseconds? = nil
   ) -> Entry? {
     var fields = ItemFields(of: entry.item)
     if let clientFlags { fields.clientFlags = clientFlags }
     if let version { fields.version = version }
     if let stamp { fields.stamp = stamp }
+    if let freshUntil { fields.freshUntil = freshUntil }
     return rewrite(key, entry, fields)
   }
 
@@ -108,7 +113,11 @@ extension Store {
   public func changed(_ key: Key) { noteChange(key) }
 
   private func fields(of existing: Entry?, _ key: Key) -> ItemFields {
-    existing.map { ItemFields(of: $0.item) } ?? ItemFields(namespace: key.namespace)
+    guard let existing else { return ItemFields(namespace: key.namespace) }
+    var fields = ItemFields(of: existing.item)
+    // What a writer makes of an origin's value is not the origin's any more.
+    fields.freshUntil = 0
+    return fields
   }
 
   /// The one way an entry gets its bytes: in place where it fits as it lies, else in a new chunk that takes over the
@@ -231,5 +240,6 @@ extension ItemFields {
 
   func sameExtras(as other: ItemFields) -> Bool {
     clientFlags == other.clientFlags && version == other.version && stamp == other.stamp
+      && freshUntil == other.freshUntil
   }
 }

@@ -52,7 +52,11 @@ final class ResponderHarness {
   /// The value as it is stored, or nil.
   func stored(_ key: String, in namespace: NamespaceNumber = 0) -> [UInt8]? {
     Array(key.utf8).withUnsafeBytes { key in
-      try! responder.keyspace.get(node.store.key(key, in: namespace), now: now) { $0.map { Array($0.value) } }
+      try! responder.keyspace.get(node.store.key(key, in: namespace), now: now) {
+        Array($0)
+      } _: {
+        $0.map { Array($0.value) }
+      }
     }
   }
 }

@@ -138,6 +138,7 @@ final class TestCluster: @unchecked Sendable {
       redirections.wrappingAdd(1, ordering: .relaxed)
       let owner = owners.withLock { $0[Int(letter.slot.index)] }
       servers[owner].loop.post { [self] in execute(letter, on: owner) }
+    case .filling: preconditionFailure("nothing is filled here")
     case .keysMissing:
       fetches.wrappingAdd(1, ordering: .relaxed)
       letter.words[1].withUnsafeBytes { bytes in

@@ -24,7 +24,9 @@ import Testing
   }
   func get(_ key: String, later milliseconds: Int64 = 0) -> String? {
     bytes(key) { key in
-      try! keyspace.get(prepared(key), now: start + milliseconds) { entry in
+      try! keyspace.get(prepared(key), now: start + milliseconds) { _ in
+        nil
+      } _: { entry in
         if let entry { String(decoding: entry.value, as: UTF8.self) } else { nil }
       }
     }

@@ -115,7 +115,7 @@ struct BatchRunner {
       case .replied(let end):
         reply = UnsafeRawBufferPointer(rebasing: out.bytes[start..<end])
         start = end
-      case .notHere: break
+      case .notHere, .filling: break
       case .keysMissing(let first, let count): missing = batch.missing[first..<(first + count)]
       }
       each(ids[index], operations[index], outcomes[index], reply, missing)
@@ -137,7 +137,7 @@ struct BatchRunner {
       result = outcome
       switch outcome {
       case .replied: replied(reply)
-      case .notHere: break
+      case .notHere, .filling: break
       case .keysMissing: missing(keys)
       }
     }

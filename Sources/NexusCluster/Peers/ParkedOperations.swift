@@ -16,4 +16,12 @@ struct ParkedOperation {
   var direct: MemberNumber?
   /// Which member asks: this node's own number where it is one of its own clients.
   var origin: MemberNumber
+  /// What it reads is being loaded: it is not tried before this number is woken. 0: it waits for something else.
+  var filling: UInt64 = 0
+
+  /// An own client is given the origin's time, once, where that is longer than the other members'.
+  mutating func wait(for filling: (number: UInt64, milliseconds: Int), now: UInt64, isOurs: Bool) {
+    if self.filling == 0, isOurs { deadline = max(deadline, now + UInt64(filling.milliseconds)) }
+    self.filling = filling.number
+  }
 }

@@ -170,6 +170,8 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
         Reply(id: id, outcome: .payload(reply)).append(to: &answers)
       case .notHere: settle(id, operation, number)
       case .keysMissing: owner.park(operation, self, UInt64(id), missing: missing, origin: number)
+      case .filling(let woken, _):
+        owner.park(operation, self, UInt64(id), missing: [], origin: number, filling: woken)
       }
     }
   }

@@ -33,6 +33,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   let traffic = SlotTraffic()
   private var parked: [ParkedOperation] = []
   private var parkedBytes = 0
+  /// What was loaded since the last pass.
+  private var woken: Set<UInt64> = []
   @exclusivity(unchecked) private var needsPass = false
   private var pass: UInt16 = 0
   @exclusivity(unchecked) private var isTicking = false
@@ -55,6 +57,13 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     self.identity = identity
     self.control = control
     self.myself = myself
+    // The control's own loop executes nothing that could wait.
+    if loop.index < node.fillers.count {
+      node.fillers[loop.index].wake = { [unowned self] number in
+        woken.insert(number)
+        wake()
+      }
+    }
   }
 
   deinit {
@@ -171,7 +180,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   func park(
     _ operation: Operation, _ requester: UInt16, _ ticket: UInt64, _ deadline: UInt64, attempts: UInt8,
-    direct: MemberNumber?, origin: MemberNumber
+    direct: MemberNumber?, origin: MemberNumber, filling: UInt64 = 0
   ) {
     guard parked.count < Self.parkedMost, parkedBytes < Self.parkedBytesMost else {
       return fail(requester, ticket, .overloaded(identity.id))
@@ -181,21 +190,22 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     parked.append(
       ParkedOperation(
         bytes: bytes, flags: operation.flags, slot: operation.slot, ticket: ticket,
-        requester: requester, deadline: deadline, attempts: attempts, direct: direct, origin: origin))
+        requester: requester, deadline: deadline, attempts: attempts, direct: direct, origin: origin,
+        filling: filling))
     if direct == nil { traffic[operation.slot].pointee.parked += 1 }
     needsPass = true
     startTicking()
   }
 
-  /// A member's operation that cannot run yet: its slot is on its way here, or keys of it.
+  /// A member's operation that cannot run yet: its slot is on its way here, or keys of it, or what an origin has.
   func park(
     _ operation: Operation, _ requester: any OperationRequester, _ ticket: UInt64, missing: ArraySlice<Key>,
-    origin: MemberNumber
+    origin: MemberNumber, filling: UInt64 = 0
   ) {
     let number = requesters.number(of: requester)
     park(
       operation, number, ticket, now + UInt64(timeout(operation)), attempts: 0,
-      direct: operation.flags.contains(.thisNode) ? myself : nil, origin: origin)
+      direct: operation.flags.contains(.thisNode) ? myself : nil, origin: origin, filling: filling)
     if !missing.isEmpty { fetch(Self.settledKeys(missing), operation.slot) }
   }
 
@@ -234,16 +244,17 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     parkedBytes = 0
     let now = self.now
     var stay: [ParkedOperation] = []
-    for operation in waiting {
-      if !settle(operation, now) { stay.append(operation) }
+    for var operation in waiting {
+      if !settle(&operation, now) { stay.append(operation) }
     }
+    woken.removeAll(keepingCapacity: true)
     parkedBytes += stay.reduce(0) { $0 + $1.bytes.count }
     // What was parked meanwhile came later.
     parked = stay + parked
   }
 
   /// False: it has to stay.
-  private func settle(_ operation: ParkedOperation, _ now: UInt64) -> Bool {
+  private func settle(_ operation: inout ParkedOperation, _ now: UInt64) -> Bool {
     let lane = traffic[operation.slot]
     if now >= operation.deadline {
       if operation.direct == nil { lane.pointee.parked -= 1 }
@@ -254,15 +265,19 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       fail(operation.requester, operation.ticket, failure)
       return true
     }
+    if operation.filling != 0, !woken.contains(operation.filling) {
+      if operation.direct == nil { lane.pointee.heldInPass = pass }
+      return false
+    }
     if let member = operation.direct {
-      if member == myself || operation.origin != myself { return run(operation) }
+      if member == myself || operation.origin != myself { return run(&operation) }
       guard let link = link(to: member) else { return false }
       resend(operation, link, isDirect: true)
       return true
     }
     if lane.pointee.heldInPass == pass { return false }
     let route = node.routes[operation.slot]
-    if route == .here || route == .incoming, lane.pointee.underWay == 0, run(operation) {
+    if route == .here || route == .incoming, lane.pointee.underWay == 0, run(&operation) {
       lane.pointee.parked -= 1
       return true
     }
@@ -302,8 +317,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   }
 
   /// Runs it on this node. False: not here, or not yet.
-  private func run(_ parked: ParkedOperation) -> Bool {
-    parked.withOperation { operation in
+  private func run(_ parked: inout ParkedOperation) -> Bool {
+    var filling: (number: UInt64, milliseconds: Int)?
+    defer { if let filling { parked.wait(for: filling, now: now, isOurs: parked.origin == myself) } }
+    return parked.withOperation { operation in
       guard let executor = executor(for: operation.kind) else {
         fail(parked.requester, parked.ticket, .refused(identity.id, "this node has no door for such a request"))
         return true
@@ -322,6 +339,9 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
         return true
       case .keysMissing:
         fetch(missing, parked.slot)
+        return false
+      case .filling(let number, let milliseconds):
+        filling = (number, milliseconds)
         return false
       }
     }

@@ -73,7 +73,7 @@ extension Engine {
     let outputLimit = output.count + Received.yieldOutputBytes
     var received = Received(consumed: 0)
     state.clock = loop.monotonicNanoseconds
-    state.isClustered = routes.isClustered
+    state.isClustered = routes.isClustered || filler.isActive
     state.mark = output.count
     while state.mayHaveMore {
       state.isPlain = isPlain(session)
@@ -126,9 +126,9 @@ extension Engine {
 
   /// Nothing stands between a plain GET or SET and the store.
   func isPlain(_ session: Session) -> Bool {
-    guard session.obstacles.isEmpty, door.obstacles.load(ordering: .relaxed) == 0, literals.get >= 0 else {
-      return false
-    }
+    guard session.obstacles.isEmpty, door.obstacles.load(ordering: .relaxed) == 0, literals.get >= 0,
+      !filler.fills(session.namespace)
+    else { return false }
     // Where nearly everything goes to the slow log, every command has to be timed by itself.
     let slow = settings.slowlogThresholdMicroseconds
     return slow < 0 || slow >= 1000

@@ -42,6 +42,11 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   @exclusivity(unchecked) var roomGranted = 0
   @exclusivity(unchecked) var roomWanted = 0
   @exclusivity(unchecked) var roomNamespace: NamespaceNumber = 0
+  let filler: Filler
+  /// Whether the command that runs now may be filled from origins, and wait for it.
+  @exclusivity(unchecked) var filling = Filling.none
+  /// What it waits for, where it has been put off.
+  @exclusivity(unchecked) var awaited: (number: UInt64, milliseconds: Int) = (0, 0)
   /// Room for the arguments of a plain GET or SET.
   let literalArguments: UnsafeMutablePointer<Argument>
   let literalNames = (get: Argument("GET"), set: Argument("SET"))
@@ -74,6 +79,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     literals = LiteralCommands(door.commands)
     execIndex = LiteralCommands.index(of: "exec", door.commands)
     routes = door.node.routes
+    filler = door.node.filler
     literalArguments = .allocate(capacity: 3)
     literalArguments.initialize(repeating: literalNames.get, count: 3)
   }

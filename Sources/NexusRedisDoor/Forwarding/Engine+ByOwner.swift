@@ -85,7 +85,9 @@ extension Engine {
       commandIndex: command)
     call.preparedKey = key
     call.preparedKeyIndex = slot.pointee.firstKey
+    filling = .elsewhere
     let ownership = runWhereOwned(&call, slot)
+    filling = .none
     state.out = call.out
     guard ownership == .ran else { return false }
     state.clock = loop.monotonicNanoseconds

@@ -280,7 +280,8 @@ extension Engine {
     let ownership = execute(transaction, arguments, watch, &call, checkingRoutes: true)
     batch.out = call.out
     switch ownership {
-    case .ran: break
+    // Nothing of a transaction or a watch is filled.
+    case .ran, .filling: break
     case .notHere: return .notHere
     case .unsettled: return noteMissing(&batch)
     }
@@ -326,7 +327,8 @@ extension Engine {
     defer { store.unlock(keyList.keys[0], taken) }
     guard keyList.isOneSlot else { return refuse(Self.crossSlot, &batch) }
     switch settle(keyList.keys, now) {
-    case .ran: break
+    // Nothing of a transaction or a watch is filled.
+    case .ran, .filling: break
     case .notHere: return .notHere
     case .unsettled: return noteMissing(&batch)
     }

@@ -99,6 +99,7 @@ extension Engine: OperationExecutor {
       operation.pointee.flags.isDisjoint(with: [.noTouch, .thisNode])
     else { return nil }
     let key = plan.pointee.key
+    if filler.fills(key.namespace) { return nil }
     if !isGet {
       guard store.lifetime(in: key.namespace).milliseconds == 0,
         store.admitsAtOnce(key.count &+ operation.pointee.arguments[2].count, in: key.namespace)
@@ -192,12 +193,15 @@ extension Engine: OperationExecutor {
     }
     if slot.pointee.isKeyed, !operation.pointee.flags.contains(.thisNode) {
       collectKeys(slot, arguments, count, plan.hasKey ? plan.key : nil, session.namespace)
+      filling = .here
       let ownership = runWhereOwned(&call, slot)
+      filling = .none
       batch.out = call.out
       switch ownership {
       case .ran: break
       case .notHere: return .notHere
       case .unsettled: return noteMissing(&batch)
+      case .filling: return .filling(number: awaited.number, milliseconds: awaited.milliseconds)
       }
     } else {
       run(&call, slot)

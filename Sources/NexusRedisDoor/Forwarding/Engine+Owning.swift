@@ -10,11 +10,19 @@ enum Ownership {
   case notHere
   /// Nothing was done: `Engine.missingKeys` have to be fetched first.
   case unsettled
+  /// Nothing was done: what it reads is loaded first (`Engine.awaited`).
+  case filling
 }
 
 extension Engine {
   /// Runs the call, whose keys are in `keyList`, while all of them are this node's.
   func runWhereOwned(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) -> Ownership {
+    let ownership = runWhileOwned(&call, slot)
+    guard call.isPostponed else { return ownership }
+    return .filling
+  }
+
+  private func runWhileOwned(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) -> Ownership {
     guard slot.pointee.flags.contains(.readonly) else { return runLocked(&call, slot) }
     // What reads only needs no lock around it: if no route changed meanwhile, everything was read here.
     let (mark, before) = (call.out.count, routes.changes)

@@ -7,17 +7,21 @@ enum Strings {}
 
 extension Strings {
   static func get(_ call: inout Call) {
-    call.withString(call.key(1)) { call, entry in
-      call.countGet(found: entry != nil)
-      if let entry { call.reply(bulk: entry.value) } else { call.replyNull() }
+    call.withFilled(call.key(1)) { call, value in
+      call.countGet(found: value != nil)
+      if let value { call.reply(bulk: value) } else { call.replyNull() }
     }
   }
 
   static func strlen(_ call: inout Call) {
-    call.readString(1) { call, entry in call.reply(integer: entry?.value.count ?? 0) }
+    call.withFilled(call.key(1)) { call, value in
+      call.countLookup(found: value != nil)
+      call.reply(integer: value?.count ?? 0)
+    }
   }
 
   static func mget(_ call: inout Call) {
+    if call.engine.filler.fills(call.namespace) { return mgetFilled(&call) }
     call.reply(arrayOf: call.count - 1)
     call.forEachKey(from: 1) { call, store, key in
       let taken = store.lock(key, as: call.worker)
@@ -28,11 +32,23 @@ extension Strings {
     }
   }
 
+  private static func mgetFilled(_ call: inout Call) {
+    guard call.allFilled(from: 1) else { return }
+    call.reply(arrayOf: call.count - 1)
+    for index in 1..<call.count {
+      call.withFilledOrNull(call.key(index)) { call, value in
+        call.countGet(found: value != nil)
+        if let value { call.reply(bulk: value) } else { call.replyNull() }
+      }
+    }
+  }
+
   /// GETRANGE and its old name SUBSTR.
   static func getrange(_ call: inout Call) {
     guard let first = call.requireInteger(2), let last = call.requireInteger(3) else { return }
-    call.readString(1) { call, entry in
-      guard let value = entry?.value, !isBackwards(first, last),
+    call.withFilled(call.key(1)) { call, value in
+      call.countLookup(found: value != nil)
+      guard let value, !isBackwards(first, last),
         let range = positions(from: first, through: last, of: value.count)
       else { return call.reply(bulk: "") }
       call.reply(bulk: UnsafeRawBufferPointer(rebasing: value[range]))

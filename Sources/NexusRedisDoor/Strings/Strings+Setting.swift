@@ -93,8 +93,8 @@ extension Strings {
     guard let options = SetOptions(&call, from: 2, isGetex: true) else { return }
     let key = call.key(1)
     call.withString(key) { call, entry in
-      call.countGet(found: entry != nil)
-      guard let entry else { return call.replyNull() }
+      guard let entry else { return call.replyLoaded(key) }
+      call.countGet(found: true)
       guard let moment = options.moment(&call) else { return }
       let mark = call.out.count
       call.reply(bulk: entry.value)

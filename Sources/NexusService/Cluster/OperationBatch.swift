@@ -10,6 +10,9 @@ public enum OperationOutcome: BitwiseCopyable {
   /// Not run: these of its arguments are keys that have to be settled first (`IncomingSlots.isSettled`): so many of
   /// `OperationBatch.missing`, from `first` on.
   case keysMissing(first: Int, count: Int)
+  /// Not run: what it reads is being loaded. It is offered again when this number is woken (`LoopFiller.wake`), for so
+  /// long at most.
+  case filling(number: UInt64, milliseconds: Int)
 }
 
 /// Operations that a door executes together: looked ahead at together, replied to in one buffer.

@@ -15,6 +15,8 @@ public struct FreshnessRules: Sendable, Equatable {
 
   public init() {}
 
+  /// An entry has to know when it ceases to be fresh: its expiry alone does not tell.
+  public var needsFreshUntil: Bool { keptStale > 0 || earlyRefresh > 0 }
   /// How long the value is kept beyond its freshness.
   public var keptStale: Int64 { max(staleWhileRevalidate, staleIfError) }
 }

@@ -224,6 +224,7 @@ final class FakeCluster {
           letter.requester.replied(
             letter.ticket, .payload(UnsafeRawBufferPointer(start: batch.out.base + start, count: end - start)))
           start = end
+        case .filling: preconditionFailure("nothing is filled here")
         case .notHere: redirected(letter)
         case .keysMissing(let first, let count):
           for missing in batch.missing[first..<(first + count)] { fetch(missing, to: index) }

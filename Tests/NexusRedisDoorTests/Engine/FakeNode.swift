@@ -52,11 +52,14 @@ final class FakeNode {
 
   /// Runs what loops have posted to each other until nothing is left.
   func settle() {
-    while loops.contains(where: { !$0.mailbox.isEmpty }) {
+    var isMore = true
+    while isMore || loops.contains(where: { !$0.mailbox.isEmpty }) {
+      isMore = false
       for loop in loops {
         let work = loop.mailbox
         loop.mailbox = []
         for item in work { item() }
+        for task in loop.tasks where task.turnEnding() { isMore = true }
       }
     }
   }
@@ -82,6 +85,7 @@ final class FakeLoop: EventLoop, @unchecked Sendable {
   var engine: Engine!
   var connections: [ConnectionID: FakeConnection] = [:]
   var mailbox: [@Sendable () -> Void] = []
+  var tasks: [any TurnTask] = []
   var timers: [(at: UnixMilliseconds, work: @Sendable () -> Void)] = []
 
   init(index: Int, now: UnixMilliseconds) {
@@ -108,6 +112,7 @@ final class FakeLoop: EventLoop, @unchecked Sendable {
     timers.append((now + Int64(milliseconds), work))
   }
   func post(_ work: @escaping @Sendable () -> Void) { mailbox.append(work) }
+  func atTurnEnd(_ task: any TurnTask) { tasks.append(task) }
 
   func hangUp() {
     for connection in connections.values { connection.close(.shutdown) }
@@ -116,6 +121,7 @@ final class FakeLoop: EventLoop, @unchecked Sendable {
   func letGo() {
     engine = nil
     mailbox = []
+    tasks = []
     timers = []
   }
 }
