@@ -40,7 +40,9 @@ let package = Package(
     .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux", "CNghttp2"]),
     .target(
       name: "NexusRedisDoor",
-      dependencies: ["NexusModel", "NexusStore", "NexusRESP", "NexusService", "CAllocator", "CLongDouble"]),
+      dependencies: [
+        "NexusModel", "NexusStore", "NexusSketch", "NexusRESP", "NexusService", "CAllocator", "CLongDouble",
+      ]),
     .target(name: "NexusHTTPDoor", dependencies: ["NexusModel", "NexusStore", "NexusService", "CMicrohttpd"]),
     .target(
       name: "NexusCluster",

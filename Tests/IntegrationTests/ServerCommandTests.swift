@@ -95,7 +95,8 @@ struct ServerCommandTests {
       ["PATTERN", "get*"], ["PATTERN", "c*g|*"], ["ACLCAT", "dangerous"], ["aclcat", "read"], ["MODULE", "x"],
     ] {
       let words = (["COMMAND", "LIST", "FILTERBY"] + filter).map { Array($0.utf8) }
-      let ours = Set(try #require(try nexus.ask(words).elements).map { $0.string! })
+      // Filters are RedisBloom's, which this redis-server does not have.
+      let ours = Set(try #require(try nexus.ask(words).elements).map { $0.string! }.filter { !$0.hasPrefix("cf.") })
       let theirs = Set(try #require(try redis.ask(words).elements).map { $0.string! })
       #expect(ours == theirs.intersection(known), "\(filter)")
     }

@@ -112,5 +112,7 @@ public struct Command: Sendable {
 
   public enum Group: String, Sendable {
     case string, bitmap, generic, connection, server, transactions, pubsub, cluster
+    /// As RedisBloom's documentation names the group.
+    case cuckoo = "cf"
   }
 }

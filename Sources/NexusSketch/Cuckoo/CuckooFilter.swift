@@ -10,6 +10,9 @@ public struct CuckooFilter: Equatable, Sendable {
     bytes.withUnsafeMutableBytes { _ = CuckooFilterView(plan, seed: seed, in: $0) }
   }
 
+  /// A seed that follows from a name.
+  public static func seed(for name: UnsafeRawBufferPointer) -> UInt64 { CuckooItem(name, seed: 0).hash }
+
   /// Nil where the bytes are no filter of this version.
   public init?(bytes: [UInt8]) {
     guard bytes.withUnsafeBytes({ CuckooFilterView(reading: $0) != nil }) else { return nil }

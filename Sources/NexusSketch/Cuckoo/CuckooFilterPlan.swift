@@ -85,6 +85,14 @@ public struct CuckooFilterPlan: Equatable, Sendable, BitwiseCopyable {
     CuckooLayout.headerBytes
       + CuckooLayout.layerBytes(buckets: bucketCount, bucketSlots: bucketSlots, slotBits: slotBits)
   }
+
+  /// What it takes when it has grown to hold so many items, as far as it may.
+  public func byteCount(holding items: Int, limitBytes: Int) -> Int {
+    CuckooGrowth(
+      bucketSlots: bucketSlots, fingerprintBits: slotBits, expansion: expansion, buckets: bucketCount,
+      capacity: capacity, layerCount: 1, totalCapacity: capacity, byteCount: byteCount
+    ).holding(items, limitBytes: limitBytes).byteCount
+  }
 }
 
 /// What a filter cannot be made for.

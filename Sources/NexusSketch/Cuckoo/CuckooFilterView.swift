@@ -6,7 +6,7 @@
 /// Borrows the bytes, and never reads or writes beside them, whatever they hold.
 public struct CuckooFilterView: BitwiseCopyable {
   private let base: UnsafeMutableRawPointer
-  private let byteCount: Int
+  public let byteCount: Int
 
   /// Nil where the bytes are no filter of this version.
   public init?(_ bytes: UnsafeMutableRawBufferPointer) {
@@ -101,8 +101,9 @@ public struct CuckooFilterView: BitwiseCopyable {
     }
     // A filter that is nearly empty has no room for items only that are all alike: growing would be endless.
     let (items, capacity) = (itemCount, capacity)
-    guard items >= capacity / 2 || capacity < 1024, let grown = nextLayer else { return .full }
-    return .needsBytes(byteCount + grown.byteCount)
+    var growth = growth
+    guard items >= capacity / 2 || capacity < 1024, growth.grow() else { return .full }
+    return .needsBytes(growth.byteCount)
   }
 
   func remove(_ item: CuckooItem) -> Bool {
@@ -118,31 +119,27 @@ public struct CuckooFilterView: BitwiseCopyable {
 
   // MARK: Growing
 
-  private struct NextLayer {
-    var buckets: Int
-    var capacity: Int
-    var slotBits: Int
-    var byteCount: Int
+  private var growth: CuckooGrowth {
+    let last = lastLayer
+    return CuckooGrowth(
+      bucketSlots: bucketSlots, fingerprintBits: fingerprintBits, expansion: expansion,
+      buckets: Int(last.bucketCount), capacity: last.capacity, layerCount: layerCount, totalCapacity: capacity,
+      byteCount: byteCount)
   }
 
-  /// Nil where the filter cannot grow any more.
-  private var nextLayer: NextLayer? {
-    guard expansion > 0, layerCount < CuckooLayout.layersMax, let last = lastLayer else { return nil }
-    let buckets = Int(last.bucketCount) * expansion
-    let capacity = last.capacity * expansion
-    guard buckets <= Int(UInt32.max), capacity <= Int(UInt32.max) else { return nil }
-    let slotBits = fingerprintBits + CuckooFilterPlan.extraBits(ofLayer: layerCount)
-    let bytes = CuckooLayout.layerBytes(buckets: buckets, bucketSlots: bucketSlots, slotBits: slotBits)
-    return NextLayer(buckets: buckets, capacity: capacity, slotBits: slotBits, byteCount: bytes)
+  /// What the filter takes when it has grown to hold so many items more, as far as it may.
+  public func byteCount(holding more: Int, limitBytes: Int) -> Int {
+    growth.holding(itemCount + more, limitBytes: limitBytes).byteCount
   }
 
   /// Adds a layer to the filter of which these bytes hold everything but that. False where it is none.
   public static func grow(_ bytes: UnsafeMutableRawBufferPointer, from byteCount: Int) -> Bool {
     let former = UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(byteCount, bytes.count)])
-    guard let view = CuckooFilterView(former), let next = view.nextLayer, bytes.count == byteCount + next.byteCount
-    else { return false }
+    guard let view = CuckooFilterView(former) else { return false }
+    var next = view.growth
+    guard next.grow(), bytes.count == next.byteCount else { return false }
     view.writeLayer(at: byteCount, buckets: next.buckets, capacity: next.capacity, slotBits: next.slotBits)
-    view.base.setLittle(UInt16(view.layerCount + 1), at: 6)
+    view.base.setLittle(UInt16(next.layerCount), at: 6)
     return true
   }
 
@@ -158,10 +155,10 @@ public struct CuckooFilterView: BitwiseCopyable {
 
   private var fingerprintBits: Int { UInt64.bitWidth - fingerprintCount.leadingZeroBitCount }
 
-  private var lastLayer: CuckooLayer? {
+  private var lastLayer: CuckooLayer {
     var last: CuckooLayer?
     forEachLayer { last = $0 }
-    return last
+    return last!
   }
 
   func forEachLayer(_ body: (CuckooLayer) -> Void) {
@@ -176,7 +173,9 @@ public struct CuckooFilterView: BitwiseCopyable {
       guard offset + CuckooLayout.layerHeaderBytes <= byteCount else { return false }
       let buckets = Int(base.little(at: offset, UInt32.self))
       let slotBits = fingerprintBits + CuckooFilterPlan.extraBits(ofLayer: number)
-      guard buckets > 0, Int(base.little(at: offset + 12, UInt16.self)) == slotBits else { return false }
+      guard buckets > 0, 1...buckets * bucketSlots ~= Int(base.little(at: offset + 4, UInt32.self)),
+        Int(base.little(at: offset + 12, UInt16.self)) == slotBits
+      else { return false }
       offset += CuckooLayout.layerBytes(buckets: buckets, bucketSlots: bucketSlots, slotBits: slotBits)
     }
     return offset == byteCount

@@ -64,6 +64,41 @@ extension ClusterTests {
       }
     }
 
+    @Test("filters follow their slots with all that they hold while a node joins and leaves")
+    func filters() throws {
+      try ClusterOfProcesses.story(2) { cluster in
+        let clients = try cluster.nodes.map { try $0.client() }
+        let names = (0..<40).map { "filter:\($0)" }
+        // Some lie in pages, some have memory of their own, and one is larger than a stretch of entries.
+        let capacities = [20, 2000, 50_000, 400_000]
+        let items = (0..<300).map { "item:\($0)" }
+        for (index, name) in names.enumerated() {
+          try clients[0].ask("CF.RESERVE", name, "\(capacities[index % 4])", "ERROR", "0.0001")
+          let added = try clients[1].ask((["CF.INSERT", name, "ITEMS"] + items).map { Array($0.utf8) })
+          cluster.expect(added.elements?.allSatisfy { $0.number == 1 } == true, "\(name): \(added)")
+        }
+        func look(_ when: String) throws {
+          for (index, name) in names.enumerated() {
+            let client = clients[index % 2]
+            let found = try client.ask((["CF.MEXISTS", name] + items).map { Array($0.utf8) })
+            let lost = found.elements?.count(where: { $0.number != 1 }) ?? items.count
+            cluster.expect(lost == 0, "\(when): \(name) lacks \(lost) items")
+            cluster.expect(try client.ask("TYPE", name).string == "MBbloomCF", "\(when): \(name)")
+            cluster.expect(try client.ask("CF.ADD", name, when).number == 1, "\(when): \(name)")
+          }
+        }
+        try cluster.add()
+        try look("while it joins")
+        try cluster.waitUntilWhole()
+        try look("when it has joined")
+        cluster.expect(cluster[2].leave() == 0, "exit status of the node that leaves")
+        try look("when it has left")
+        for name in names {
+          cluster.expect(try clients[0].ask("CF.COUNT", name, "while it joins").number == 1, name)
+        }
+      }
+    }
+
     @Test("a node leaves by SIGTERM under load: no operation fails, no increment is lost")
     func leaveUnderLoad() throws {
       try ClusterOfProcesses.story(3) { cluster in

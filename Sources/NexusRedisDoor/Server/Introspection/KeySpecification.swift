@@ -33,7 +33,7 @@ struct KeySpecification {
   private static let accessByName: [String: String] = {
     let rows: [(String, String)] = [
       ("RW access update variable_flags", "set bitfield"),
-      ("OW insert", "setnx msetnx"),
+      ("OW insert", "setnx msetnx cf.reserve"),
       ("OW update", "setex psetex mset"),
       ("RW access delete", "getdel"),
       ("RW insert", "append"),
