@@ -51,10 +51,7 @@ extension Store {
     guard let place = locate(key) else { return nil }
     let flags = place.item.flags
     let state = namespaces + Int(key.namespace)
-    if (flags ^ state.pointee.epoch) & Item.Flag.epoch != 0 {
-      removeFlushed(place, key)
-      return nil
-    }
+    if (flags ^ state.pointee.epoch) & Item.Flag.epoch != 0, !outlivedFlush(place, key) { return nil }
     if flags & Item.Flag.expiry != 0, place.item.expiresAt <= now {
       removeExpired(place, key)
       return nil
@@ -84,15 +81,11 @@ extension Store {
   func holder(of slot: UInt16) -> Worker { atomicLoad(lockWord(Self.stripe(of: slot))) }
 
   @usableFromInline @inline(never) func removeExpired(_ place: Place, _ key: Key) {
+    // A tombstone looks like what expired long ago, so that no search has to ask for it.
+    if place.item.isTombstone { return }
     take(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
     atomicAdd((namespaces + Int(key.namespace)).word(.expirations), 1)
     noteChange(key)
-  }
-
-  /// The entry belongs to what was flushed: it left its lane and its namespace's account then.
-  @usableFromInline @inline(never) func removeFlushed(_ place: Place, _ key: Key) {
-    discard(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
-    atomicAdd((namespaces + Int(key.namespace)).word(.dying), -1)
   }
 
   // MARK: Leaving
@@ -100,20 +93,22 @@ extension Store {
   /// Removes a live entry from its lane, its table and memory.
   func take(_ place: Place, hash: UInt64, slot: UInt16, as worker: Worker) {
     let handle = place.handle
-    unlink(handle, slot: slot, place.item, bytes: bytes(of: place.item, handle: handle), as: worker)
-    discard(place, hash: hash, slot: slot, as: worker)
+    let bytes = bytes(of: place.item, handle: handle)
+    unlink(handle, slot: slot, place.item, bytes: bytes, as: worker)
+    discard(place, hash: hash, slot: slot, bytes: bytes, as: worker)
   }
 
   /// Removes an entry that is in no lane from its table and memory.
-  func discard(_ place: Place, hash: UInt64, slot: UInt16, as worker: Worker) {
+  func discard(_ place: Place, hash: UInt64, slot: UInt16, bytes: Int, as worker: Worker) {
     let handle = place.handle
+    if place.item.flags & Item.Flag.extras != 0 { leaveDigest(place.item, hash: hash, slot: slot) }
     vacate(place, hash: hash, slot: slot)
-    release(handle, place.item, as: worker)
+    release(handle, place.item, bytes: bytes, as: worker)
   }
 
   /// Frees an entry's memory.
-  func release(_ handle: UInt32, _ item: Item, as worker: Worker) {
-    ledger.addEntries(-bytes(of: item, handle: handle))
+  func release(_ handle: UInt32, _ item: Item, bytes: Int, as worker: Worker) {
+    ledger.addEntries(-bytes)
     if item.flags & Item.Flag.external != 0 {
       spans.free(item.external, item.externalBytes, as: worker)
     }

@@ -23,6 +23,8 @@ import NexusModel
 
   @usableFromInline enum Flag {
     @inlinable static var typeMask: UInt8 { 0x07 }
+    /// Among the types: not a value but what is left of a removed one.
+    @inlinable static var tombstone: UInt8 { 0x07 }
     @inlinable static var large: UInt8 { 0x08 }
     @inlinable static var expiry: UInt8 { 0x10 }
     @inlinable static var extras: UInt8 { 0x20 }
@@ -52,8 +54,28 @@ import NexusModel
     atomicStore((base + 10).assumingMemoryBound(to: UInt16.self), lengths)
   }
 
-  /// The flags hold the type's number + 1, so that they are never 0.
+  /// The flags hold the type's number + 1, so that they are never 0, and a number of their own for tombstones.
   var type: ValueType { ValueType(rawValue: (flags & Flag.typeMask) &- 1) ?? .string }
+
+  var isTombstone: Bool { flags & Flag.typeMask == Flag.tombstone }
+
+  /// When this version was written: 0 if it has no stamp.
+  ///
+  /// A tombstone has its stamp's complement in the place of the expiry: a moment long past.
+  var stamp: UInt64 {
+    if isTombstone { return ~UInt64(bitPattern: expiresAt) }
+    guard let at = Extras.offset(of: Extras.stampBit, in: self) else { return 0 }
+    return base.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+  }
+
+  /// Only of an item that has one.
+  func setStamp(_ stamp: UInt64) {
+    if isTombstone {
+      base.storeBytes(of: Int64(bitPattern: ~stamp), toByteOffset: expiryOffset, as: Int64.self)
+    } else if let at = Extras.offset(of: Extras.stampBit, in: self) {
+      base.storeBytes(of: stamp, toByteOffset: at, as: UInt64.self)
+    }
+  }
 
   @inlinable @inline(__always) var keyCount: Int {
     flags & Flag.large == 0
@@ -114,6 +136,8 @@ import NexusModel
   @inlinable static var versionBit: UInt16 { 4 }
   @inlinable static var stampBit: UInt16 { 8 }
   @inlinable static var freshBit: UInt16 { 16 }
+  /// Fields that an entry must have alike to be written in place.
+  static var comparedBits: UInt16 { clientFlagsBit | versionBit | freshBit }
 
   @inlinable static func byteCount(_ bitmap: UInt16) -> Int {
     2 &+ Int(bitmap & 1) &* 2 &+ Int((bitmap &>> 1) & 1) &* 4 &+ Int((bitmap &>> 2) & 1) &* 8
@@ -133,7 +157,8 @@ import NexusModel
 
 /// The optional fields of an entry, as values.
 struct ItemFields: Equatable {
-  var type = ValueType.string
+  /// As the flags have it.
+  var typeBits = ValueType.string.bits
   var namespace: NamespaceNumber = 0
   var expiresAt: UnixMilliseconds = 0
   var clientFlags: UInt32 = 0
@@ -144,7 +169,7 @@ struct ItemFields: Equatable {
   init(namespace: NamespaceNumber) { self.namespace = namespace }
 
   init(of item: Item) {
-    type = item.type
+    typeBits = item.flags & Item.Flag.typeMask
     namespace = item.namespace
     expiresAt = item.expiresAt
     if item.flags & Item.Flag.extras == 0 { return }
@@ -162,27 +187,34 @@ struct ItemFields: Equatable {
     }
   }
 
-  var bitmap: UInt16 {
-    (namespace != 0 ? Extras.namespaceBit : 0) | (clientFlags != 0 ? Extras.clientFlagsBit : 0)
+  @inline(__always) var bitmap: UInt16 {
+    // Most have none.
+    if UInt64(namespace) | UInt64(clientFlags) | version | stamp | UInt64(bitPattern: freshUntil) == 0 { return 0 }
+    return (namespace != 0 ? Extras.namespaceBit : 0) | (clientFlags != 0 ? Extras.clientFlagsBit : 0)
       | (version != 0 ? Extras.versionBit : 0) | (stamp != 0 ? Extras.stampBit : 0)
       | (freshUntil != 0 ? Extras.freshBit : 0)
   }
+}
+
+extension ValueType {
+  /// The type among an entry's flags.
+  var bits: UInt8 { rawValue + 1 }
 }
 
 /// How an entry with these fields and lengths lies in memory.
 struct ItemShape: Equatable {
   let keyCount: Int
   let valueCount: Int
-  let type: ValueType
+  let typeBits: UInt8
   let bitmap: UInt16
   let hasExpiry: Bool
   let isExternal: Bool
   let chunkBytes: Int
 
-  init(keyCount: Int, valueCount: Int, fields: ItemFields, inlineBytesMax: Int) {
+  @inline(__always) init(keyCount: Int, valueCount: Int, fields: ItemFields, inlineBytesMax: Int) {
     self.keyCount = keyCount
     self.valueCount = valueCount
-    type = fields.type
+    typeBits = fields.typeBits
     bitmap = fields.bitmap
     hasExpiry = fields.expiresAt != 0
     let isLong = keyCount > Item.keyCountInlineMax || valueCount > Item.valueCountInlineMax
@@ -202,7 +234,7 @@ struct ItemShape: Equatable {
   }
 
   var flags: UInt8 {
-    (type.rawValue + 1) | (isLarge ? Item.Flag.large : 0) | (hasExpiry ? Item.Flag.expiry : 0)
+    typeBits | (isLarge ? Item.Flag.large : 0) | (hasExpiry ? Item.Flag.expiry : 0)
       | (bitmap == 0 ? 0 : Item.Flag.extras) | (isExternal ? Item.Flag.external : 0)
   }
 

@@ -24,7 +24,7 @@ public struct Key: BitwiseCopyable {
 /// Locks are re-entrant for their holder, so that a transaction holds its stripes while its commands lock theirs.
 public typealias Worker = UInt32
 
-/// What an entry's value is. The numbers are the entries' own and travel between members; up to 6 fit.
+/// What an entry's value is. The numbers are the entries' own and travel between members; 0 to 5 fit.
 public enum ValueType: UInt8, Sendable, BitwiseCopyable {
   case string = 0
   /// A filter of NexusSketch, byte for byte.

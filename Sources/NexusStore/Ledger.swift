@@ -7,7 +7,10 @@ final class Ledger: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Int64>
   let outside: MemoryGauge
 
-  private enum Word: Int { case limit = 0, pages = 8, external = 16, fixed = 24, entries = 32, peak = 40, table = 48 }
+  private enum Word: Int {
+    case limit = 0, pages = 8, external = 16, fixed = 24, entries = 32, peak = 40, table = 48
+    case tombstoneBytes = 56, tombstones
+  }
 
   init(limitBytes: Int, outside: MemoryGauge) {
     words = .allocate(capacity: 64)
@@ -40,6 +43,13 @@ final class Ledger: @unchecked Sendable {
   /// Of the above: chunks and spans in use by tables.
   var tableBytes: Int { load(.table) }
   func addTable(_ bytes: Int) { add(.table, bytes) }
+  /// Of the above: chunks and external keys in use by tombstones.
+  var tombstoneBytes: Int { load(.tombstoneBytes) }
+  var tombstones: Int { load(.tombstones) }
+  func addTombstones(_ count: Int, _ bytes: Int) {
+    add(.tombstones, count)
+    add(.tombstoneBytes, bytes)
+  }
 
   var usedBytes: Int { pageBytes + externalBytes + fixedBytes + outside.bytes }
 

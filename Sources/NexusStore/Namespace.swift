@@ -18,17 +18,23 @@ import NexusModel
   /// Flushed entries whose memory has not returned yet.
   var dying: Int64 = 0
   var laneCursor: Int64 = 0
+  /// Not flushed ones.
+  var tombstones: Int64 = 0
   /// Entries that bear the other epoch were flushed.
   @usableFromInline var epoch: UInt8 = 0
   /// Read without a lock by whoever looks for a victim: a byte.
   var eviction: EvictionPolicyName = .s3fifo
   /// 0 until there is such a namespace.
   var isConfigured: UInt8 = 0
+  /// Every entry has a stamp, and is in its slot's digest.
+  var isStamped = false
   var laneMask: UInt32 = 0
   var defaultTTL: Int64 = 0
   var ttlJitter: Double = 0
   var limitBytes: Int64 = 0
   var limitEntries: Int64 = 0
+  /// The last flush's stamp: only what is newer is here. 0: never flushed while stamped.
+  var flushStamp: UInt64 = 0
 
   @usableFromInline var isLimited: Bool { limitBytes != 0 || limitEntries != 0 }
 }
@@ -108,6 +114,7 @@ extension Store {
     state.pointee.limitEntries = Int64(settings.limitEntries)
     state.pointee.defaultTTL = settings.defaultTTLMilliseconds
     state.pointee.ttlJitter = settings.ttlJitter
+    if settings.isStamped != state.pointee.isStamped { become(stamped: settings.isStamped, namespace, as: worker) }
     let changed = state.pointee.eviction != settings.eviction
     state.pointee.eviction = settings.eviction
     if changed, let lanes = published(state) {

@@ -5,7 +5,7 @@
 
 enum NamespaceWord: Int {
   case entries = 2
-  case bytes, expiring, evictions, expirations, dying, laneCursor
+  case bytes, expiring, evictions, expirations, dying, laneCursor, tombstones
 }
 
 extension UnsafeMutablePointer where Pointee == NamespaceState {
@@ -16,7 +16,7 @@ extension UnsafeMutablePointer where Pointee == NamespaceState {
     (UnsafeRawPointer(self) + 8).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
   }
   @inline(__always) var configuredWord: UnsafePointer<UInt8> {
-    (UnsafeRawPointer(self) + 74).assumingMemoryBound(to: UInt8.self)
+    (UnsafeRawPointer(self) + 82).assumingMemoryBound(to: UInt8.self)
   }
   @inline(__always) func word(_ word: NamespaceWord) -> UnsafePointer<Int64> {
     UnsafeRawPointer(self).assumingMemoryBound(to: Int64.self) + word.rawValue
@@ -60,11 +60,12 @@ func checkRecordLayouts() {
   precondition(MemoryLayout<NamespaceState>.offset(of: \.touchMask) == 0)
   precondition(MemoryLayout<NamespaceState>.offset(of: \.laneBase) == 8)
   precondition(MemoryLayout<NamespaceState>.offset(of: \.entries) == NamespaceWord.entries.rawValue * 8)
-  precondition(MemoryLayout<NamespaceState>.offset(of: \.laneCursor) == NamespaceWord.laneCursor.rawValue * 8)
-  precondition(MemoryLayout<NamespaceState>.offset(of: \.isConfigured) == 74)
+  precondition(MemoryLayout<NamespaceState>.offset(of: \.tombstones) == NamespaceWord.tombstones.rawValue * 8)
+  precondition(MemoryLayout<NamespaceState>.offset(of: \.isConfigured) == 82)
   precondition(MemoryLayout<Lane>.offset(of: \.lockWord) == 16 && MemoryLayout<Lane>.offset(of: \.bytes) == 8)
   precondition(MemoryLayout<CompactionState>.offset(of: \.lockWord) == 4)
   precondition(MemoryLayout<SlotTable>.offset(of: \.bucketCount) == 8)
   precondition(MemoryLayout<SlotTable>.offset(of: \.countAndFlag) == 12)
   precondition(MemoryLayout<Page>.offset(of: \.evacuating) == 19)
+  precondition(MemoryLayout<SlotRecord>.offset(of: \.tombstones) == 40 && MemoryLayout<SlotRecord>.stride == 48)
 }

@@ -104,6 +104,7 @@ extension Store {
     if atomicLoad(resizeCount) != 0 { hasMore = advanceResizes(as: worker) }
     if reclaimFlushed(slots: 256, as: worker) { hasMore = true }
     if ledger.usedBytes > ledger.limitBytes - pool.pageBytes, shouldCompact { _ = compact(moves: 64, as: worker) }
+    boundTombstones(as: worker)
     ledger.notePeak()
     if hasMore { return 1 }
     if state.pointee.isSweeping { return state.pointee.pace.restMilliseconds }

@@ -76,24 +76,34 @@ extension Store {
     defer { if !isOurs { atomicUnlock(word) } }
     guard item.isPublished, let place = locate(handle: handle, hash: hash, slot: slot) else { return }
     let namespace = item.namespace
-    let isFlushed = (item.flags ^ namespaces[Int(namespace)].epoch) & Item.Flag.epoch != 0
     let classIndex = Int(pool.pages[Int(pool.page(of: handle))].classIndex)
-    if isFlushed {
-      vacate(place, hash: hash, slot: slot)
-      ledger.addEntries(-bytes(of: item, handle: handle))
-      if item.flags & Item.Flag.external != 0 {
-        spans.free(item.external, item.externalBytes, as: worker)
-      }
+    let isOutside = item.isTombstone || isOfOtherEpoch(item)
+    if isOfOtherEpoch(item), !outlivesFlush(item) {
+      return freeFlushedLocked(place, hash: hash, slot: slot, heap, as: worker)
+    }
+    if isOutside {
+      guard let fresh = copyLocked(item, classIndex, heap, as: worker) else { return }
+      place.bucket.setHandle(place.index, fresh)
       heap.freeLocked(handle, as: worker)
-      atomicAdd((namespaces + Int(namespace)).word(.dying), -1)
+      compaction.pointee.moved += 1
       return
     }
     guard let lanes = published(namespaces + Int(namespace)) else { return }
     let lane = lanes + Int(UInt32(slot) & namespaces[Int(namespace)].laneMask)
     guard SpinLock.tryLock(lane.lock, as: worker) else { return }
     defer { SpinLock.unlock(lane.lock) }
+    guard let fresh = copyLocked(item, classIndex, heap, as: worker) else { return }
+    let laneBytes = links.bytes(handle)
+    lane.pointee.policy.moved(handle, to: fresh, from: laneBytes, to: laneBytes, links)
+    place.bucket.setHandle(place.index, fresh)
+    heap.freeLocked(handle, as: worker)
+    compaction.pointee.moved += 1
+  }
+
+  /// A copy in another chunk of the same heap, links left out; nil where there is none.
+  private func copyLocked(_ item: Item, _ classIndex: Int, _ heap: Heap, as worker: Worker) -> UInt32? {
     let fresh = heap.allocateLocked(classIndex, force: false, as: worker)
-    guard fresh != 0 else { return }
+    guard fresh != 0 else { return nil }
     let target = pool.address(fresh)
     let bytes = classes.bytes[classIndex]
     // Flags last: an entry is looked into only when it is complete.
@@ -101,10 +111,24 @@ extension Store {
     target.copyMemory(from: item.base, byteCount: 8)
     (target + 9).copyMemory(from: item.base + 9, byteCount: bytes - 9)
     Item(target).publish(flags)
-    let laneBytes = links.bytes(handle)
-    lane.pointee.policy.moved(handle, to: fresh, from: laneBytes, to: laneBytes, links)
-    place.bucket.setHandle(place.index, fresh)
+    return fresh
+  }
+
+  private func freeFlushedLocked(_ place: Place, hash: UInt64, slot: UInt16, _ heap: Heap, as worker: Worker) {
+    let item = place.item
+    let handle = place.handle
+    let bytes = bytes(of: item, handle: handle)
+    let state = namespaces + Int(item.namespace)
+    if item.isTombstone {
+      ledger.addTombstones(-1, -bytes)
+      noteTombstones(slot, -1)
+    } else {
+      leaveDigest(item, hash: hash, slot: slot)
+      ledger.addEntries(-bytes)
+    }
+    vacate(place, hash: hash, slot: slot)
+    if item.flags & Item.Flag.external != 0 { spans.free(item.external, item.externalBytes, as: worker) }
     heap.freeLocked(handle, as: worker)
-    compaction.pointee.moved += 1
+    noteDying(state, -1)
   }
 }

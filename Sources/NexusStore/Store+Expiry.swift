@@ -86,7 +86,7 @@ extension Store {
       let item = Item(pool.address(handle))
       guard item.flags & Item.Flag.expiry != 0 else { continue }
       let namespace = item.namespace
-      if (item.flags ^ namespaces[Int(namespace)].epoch) & Item.Flag.epoch != 0 { continue }
+      if item.isTombstone || (item.flags ^ namespaces[Int(namespace)].epoch) & Item.Flag.epoch != 0 { continue }
       let moment = item.expiresAt
       if moment <= now {
         ci_prefetch_write(pool.address(links.next(handle)))
@@ -117,6 +117,7 @@ extension Store {
       let before = entry.bucket == 0 ? table.bucketCount - 1 : entry.bucket - 1
       let bucket = Bucket(table.buckets + Int(entry.bucket) * Bucket.byteCount)
       let item = Item(pool.address(entry.handle))
+      if item.flags & Item.Flag.extras != 0 { leaveDigest(item, slot: slot) }
       // Only an entry that came here from a bucket before this one has counts to mend, for which its key is hashed.
       if Bucket(table.buckets + Int(before) * Bucket.byteCount).passed == 0 {
         bucket.setTag(Int(entry.place), 0)

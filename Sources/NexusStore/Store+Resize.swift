@@ -175,7 +175,9 @@ extension Store {
         let handle = bucket.handle(at)
         let item = Item(pool.address(handle))
         let target = place(handle, hash(of: item), in: fresh, freshCount)
-        if item.flags & Item.Flag.expiry != 0 { target.noteExpiry(ExpiryTick.of(item.expiresAt, now: now)) }
+        if item.flags & Item.Flag.expiry != 0, !item.isTombstone {
+          target.noteExpiry(ExpiryTick.of(item.expiresAt, now: now))
+        }
         bucket.setTag(at, 0)
         taken &= taken - 1
       }

@@ -154,10 +154,12 @@ extension Store {
         account(lane)
         SpinLock.unlock(lane.lock)
         account(left: item, bytes: bytes, in: namespace)
-        atomicAdd((namespaces + Int(namespace)).word(.evictions), 1)
+        let state = namespaces + Int(namespace)
+        atomicAdd(state.word(.evictions), 1)
         if let place = locate(handle: handle, hash: hash, slot: slot) {
           if atomicLoad(watchCounts + Int(slot)) != 0 { onWatchedChange?(namespace, item.keyBytes) }
-          discard(place, hash: hash, slot: slot, as: worker)
+          if state.pointee.isStamped { noteEvicted(item, hash: hash, slot: slot, as: worker) }
+          discard(place, hash: hash, slot: slot, bytes: bytes, as: worker)
         }
         if !isOurs { atomicUnlock(word) }
         return true

@@ -1,63 +1,9 @@
 import CIntrinsics
 import NexusModel
 
-// Whole namespaces: flushing, scanning, counting. These lock for themselves.
+// Whole namespaces: scanning, counting. These lock for themselves.
 
 extension Store {
-  /// At once empty for every reader; the memory returns in the background.
-  public func flush(_ namespace: NamespaceNumber, as worker: Worker) {
-    let state = namespaces + Int(namespace)
-    // One bit tells flushed entries from new ones: an earlier flush must be done with.
-    while atomicLoad(state.word(.dying)) > 0 { _ = reclaimFlushed(slots: Slot.count, as: worker) }
-    let held = lockEverything(as: worker)
-    defer { unlock(held) }
-    state.pointee.epoch ^= Item.Flag.epoch
-    atomicAdd(state.word(.dying), state.pointee.entries)
-    atomicStore(state.word(.entries), 0)
-    atomicStore(state.word(.bytes), 0)
-    atomicStore(state.word(.expiring), 0)
-    guard let lanes = published(state) else { return }
-    for index in 0...Int(state.pointee.laneMask) {
-      SpinLock.lock((lanes + index).lock, as: worker)
-      lanes[index].policy.forgetAll()
-      account(lanes + index)
-      atomicStore((lanes + index).bytesWord, 0)
-      SpinLock.unlock((lanes + index).lock)
-    }
-  }
-
-  /// Frees flushed entries in the next slots. False where nothing is flushed.
-  @discardableResult
-  func reclaimFlushed(slots count: Int, as worker: Worker) -> Bool {
-    guard configuredNumbers.contains(where: { atomicLoad((namespaces + Int($0)).word(.dying)) > 0 }) else {
-      return false
-    }
-    for _ in 0..<count {
-      let slot = Int(atomicAdd(reclaimCursor, 1)) & (Slot.count - 1)
-      let stripe = Self.stripe(of: UInt16(slot))
-      let taken = lock(stripe: stripe, as: worker)
-      reclaim(UInt16(slot), as: worker)
-      if taken { atomicUnlock(lockWord(stripe)) }
-    }
-    return true
-  }
-
-  private func reclaim(_ slot: UInt16, as worker: Worker) {
-    if slots[Int(slot)].isResizing { advanceResize(slot, buckets: Int.max, as: worker) }
-    let table = slots[Int(slot)]
-    guard table.buckets != emptyBucket else { return }
-    for index in 0..<Int(table.bucketCount) {
-      let bucket = Bucket(table.buckets + index * Bucket.byteCount)
-      for at in 0..<Bucket.places where bucket.tag(at) != 0 {
-        let item = Item(pool.address(bucket.handle(at)))
-        let namespace = Int(item.namespace)
-        guard (item.flags ^ namespaces[namespace].epoch) & Item.Flag.epoch != 0 else { continue }
-        discard(Place(bucket: bucket, index: at, item: item), hash: hash(of: item), slot: slot, as: worker)
-        atomicAdd((namespaces + namespace).word(.dying), -1)
-      }
-    }
-    shrinkIfSparse(slot, as: worker)
-  }
 
   public func count(in namespace: NamespaceNumber) -> Int {
     Int(atomicLoad((namespaces + Int(namespace)).word(.entries)))
@@ -150,7 +96,7 @@ extension Store {
   }
 
   func isLive(_ item: Item, _ now: UnixMilliseconds) -> Bool {
-    (item.flags ^ namespaces[Int(item.namespace)].epoch) & Item.Flag.epoch == 0
+    ((item.flags ^ namespaces[Int(item.namespace)].epoch) & Item.Flag.epoch == 0 || outlivesFlush(item))
       && (item.flags & Item.Flag.expiry == 0 || item.expiresAt > now)
   }
 
@@ -223,6 +169,7 @@ extension Store {
     /// What counts against the ceiling.
     public var usedBytes = 0
     public var entryBytes = 0
+    public var tombstoneBytes = 0
     public var indexBytes = 0
     public var freeChunkBytes = 0
     public var outsideBytes = 0
@@ -232,7 +179,8 @@ extension Store {
 
   public var memory: MemoryStatistics {
     MemoryStatistics(
-      usedBytes: ledger.usedBytes, entryBytes: ledger.entryBytes, indexBytes: ledger.tableBytes + ledger.fixedBytes,
+      usedBytes: ledger.usedBytes, entryBytes: ledger.entryBytes, tombstoneBytes: ledger.tombstoneBytes,
+      indexBytes: ledger.tableBytes + ledger.fixedBytes,
       freeChunkBytes: heapFreeBytes + pool.freeCount * pool.pageBytes, outsideBytes: ledger.outside.bytes,
       peakBytes: ledger.peakBytes, limitBytes: ledger.limitBytes)
   }

@@ -1,6 +1,12 @@
 import CIntrinsics
 import NexusModel
 
+/// An entry that has got its bytes, but for those of its value from `keep` on.
+struct Written: BitwiseCopyable {
+  let item: Item
+  let value: UnsafeMutableRawPointer
+}
+
 extension Store {
   /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags. The value may be
   /// another entry's, whose stripe is locked: writing moves no entry but the key's own.
@@ -11,11 +17,11 @@ extension Store {
   ) -> WriteOutcome {
     var fields = fields(of: existing, key)
     fields.freshUntil = freshUntil
-    fields.type = type
+    fields.typeBits = type.bits
     fields.apply(expiry)
-    guard let target = write(key, existing, fields, count: value.count, keep: 0) else { return .outOfMemory }
-    if let source = value.baseAddress { target.copyMemory(from: source, byteCount: value.count) }
-    noteChange(key)
+    guard let written = write(key, existing, fields, count: value.count, keep: 0) else { return .outOfMemory }
+    if let source = value.baseAddress { written.value.copyMemory(from: source, byteCount: value.count) }
+    noteWritten(key, written.item)
     return .stored
   }
 
@@ -41,23 +47,27 @@ extension Store {
     _ key: Key, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, _ touch: Bool, _ worker: Worker,
     _ now: UnixMilliseconds
   ) -> WriteOutcome {
-    // A long key lies before its value, and is written with the entry.
-    let keyBytes = key.count > Item.keyCountInArenaMax ? key.count : 0
-    guard let external = spans.allocate(keyBytes + value.count, as: worker) else { return .outOfMemory }
-    (external + keyBytes).copyMemory(from: value.baseAddress!, byteCount: value.count)
+    guard let external = copyAhead(key, value, as: worker) else { return .outOfMemory }
     let taken = lock(key, as: worker)
     defer { unlock(key, taken) }
     let existing = find(key, now: now, touch: touch)
     var fields = fields(of: existing, key)
-    fields.type = .string
+    fields.typeBits = ValueType.string.bits
     fields.apply(expiry)
-    let shape = ItemShape(
-      keyCount: key.count, valueCount: value.count, fields: fields, inlineBytesMax: classes.inlineBytesMax)
-    guard writeFresh(key, existing, shape, fields, keep: 0, external: external, worker) != nil else {
+    guard let written = write(key, existing, fields, count: value.count, keep: 0, external: external) else {
       return .outOfMemory
     }
-    noteChange(key)
+    noteWritten(key, written.item)
     return .stored
+  }
+
+  /// External memory with the value in it, before a lock is taken. A long key will lie before its value, and is written
+  /// with the entry.
+  func copyAhead(_ key: Key, _ value: UnsafeRawBufferPointer, as worker: Worker) -> UnsafeMutableRawPointer? {
+    let keyBytes = key.count > Item.keyCountInArenaMax ? key.count : 0
+    guard let external = spans.allocate(keyBytes + value.count, as: worker) else { return nil }
+    (external + keyBytes).copyMemory(from: value.baseAddress!, byteCount: value.count)
+    return external
   }
 
   /// Gives the entry (a new one where `existing` is nil) a value of this length: the old bytes stay, new ones are 0.
@@ -67,13 +77,14 @@ extension Store {
     _ fill: (UnsafeMutableRawBufferPointer) -> Void
   ) -> WriteOutcome {
     var fields = fields(of: existing, key)
-    fields.type = type
+    fields.typeBits = type.bits
     fields.apply(expiry)
     let before = min(existing?.item.valueCount ?? 0, count)
-    guard let target = write(key, existing, fields, count: count, keep: before) else { return .outOfMemory }
+    guard let written = write(key, existing, fields, count: count, keep: before) else { return .outOfMemory }
+    let target = written.value
     if count > before { (target + before).initializeMemory(as: UInt8.self, repeating: 0, count: count - before) }
     fill(UnsafeMutableRawBufferPointer(start: target, count: count))
-    noteChange(key)
+    noteWritten(key, written.item)
     return .stored
   }
 
@@ -84,7 +95,8 @@ extension Store {
     return rewrite(key, entry, fields)
   }
 
-  /// Sets the optional fields that are given. The entry may move: use only the returned one afterwards.
+  /// Sets the optional fields that are given; a stamped namespace gives stamps itself. The entry may move: use only the
+  /// returned one afterwards.
   public func setFields(
     _ key: Key, _ entry: Entry, clientFlags: UInt32? = nil, version: UInt64? = nil, stamp: UInt64? = nil,
     freshUntil: UnixMilliseconds? = nil
@@ -92,25 +104,30 @@ extension Store {
     var fields = ItemFields(of: entry.item)
     if let clientFlags { fields.clientFlags = clientFlags }
     if let version { fields.version = version }
-    if let stamp { fields.stamp = stamp }
+    if let stamp, !namespaces[Int(key.namespace)].isStamped { fields.stamp = stamp }
     if let freshUntil { fields.freshUntil = freshUntil }
     return rewrite(key, entry, fields)
   }
 
   private func rewrite(_ key: Key, _ entry: Entry, _ fields: ItemFields) -> Entry? {
     let count = entry.item.valueCount
-    guard write(key, entry, fields, count: count, keep: count) != nil else { return nil }
-    noteChange(key)
+    guard let written = write(key, entry, fields, count: count, keep: count) else { return nil }
+    noteWritten(key, written.item)
     return locate(key).map { Entry($0) }
   }
 
+  /// In a stamped namespace a tombstone stays, which no search finds.
   public func remove(_ key: Key, _ entry: Entry) {
+    if namespaces[Int(key.namespace)].isStamped { return bury(key, entry) }
     take(entry.place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
     noteChange(key)
   }
 
   /// After changing `mutableValue`.
-  public func changed(_ key: Key) { noteChange(key) }
+  public func changed(_ key: Key) {
+    if namespaces[Int(key.namespace)].isStamped { return restamp(key) }
+    noteChange(key)
+  }
 
   private func fields(of existing: Entry?, _ key: Key) -> ItemFields {
     guard let existing else { return ItemFields(namespace: key.namespace) }
@@ -120,16 +137,30 @@ extension Store {
     return fields
   }
 
-  /// The one way an entry gets its bytes: in place where it fits as it lies, else in a new chunk that takes over the
-  /// old one's place in table and lane. Answers where the value is; its first `keep` bytes are the old value's.
-  func write(_ key: Key, _ existing: Entry?, _ fields: ItemFields, count: Int, keep: Int)
-    -> UnsafeMutableRawPointer?
-  {
+  /// The one way a command's write gives an entry its bytes. The first `keep` bytes of the value are the old value's.
+  /// `external`: memory for what lies outside of the chunk, where the caller has it already; freed where this fails.
+  private func write(
+    _ key: Key, _ existing: Entry?, _ fields: ItemFields, count: Int, keep: Int,
+    external: UnsafeMutableRawPointer? = nil
+  ) -> Written? {
+    if namespaces[Int(key.namespace)].isStamped {
+      return writeStamped(key, existing, fields, count: count, keep: keep, external: external)
+    }
+    return lay(key, over: existing, fields, count: count, keep: keep, external: external)
+  }
+
+  /// In place where it fits as it lies, else in a new chunk that takes over the old one's place in table and lane. The
+  /// old one may be a tombstone.
+  func lay(
+    _ key: Key, over existing: Entry?, _ fields: ItemFields, count: Int, keep: Int, external: UnsafeMutableRawPointer?
+  ) -> Written? {
     let worker = holder(of: key.slot)
     let shape = ItemShape(
       keyCount: key.count, valueCount: count, fields: fields, inlineBytesMax: classes.inlineBytesMax)
-    if let existing, let value = writeInPlace(key, existing, shape, fields, worker) { return value }
-    return writeFresh(key, existing, shape, fields, keep: keep, worker)
+    if let existing, external == nil, let value = writeInPlace(key, existing, shape, fields, worker) {
+      return Written(item: existing.item, value: value)
+    }
+    return writeFresh(key, existing, shape, fields, keep: keep, external: external, worker)
   }
 
   private func writeInPlace(
@@ -138,7 +169,7 @@ extension Store {
     let item = existing.item
     // Flags are written once, when an entry is published: another type takes another chunk.
     guard (item.flags ^ shape.flags) & (Item.Flag.layout | Item.Flag.typeMask) == 0, item.extrasBitmap == shape.bitmap,
-      shape.bitmap & ~Extras.namespaceBit == 0 || ItemFields(of: item).sameExtras(as: fields)
+      shape.bitmap & Extras.comparedBits == 0 || ItemFields(of: item).sameExtras(as: fields)
     else { return nil }
     let handle = existing.place.handle
     if shape.isExternal {
@@ -162,14 +193,14 @@ extension Store {
       item.base.storeBytes(of: fields.expiresAt, toByteOffset: item.expiryOffset, as: Int64.self)
       noteExpiry(existing.place.bucket, fields.expiresAt, key.slot)
     }
+    if shape.bitmap & Extras.stampBit != 0 { item.setStamp(fields.stamp) }
     return item.valueBase
   }
 
-  /// `external`: memory for what lies outside of the chunk, where the caller has it already; freed where this fails.
   private func writeFresh(
     _ key: Key, _ existing: Entry?, _ shape: ItemShape, _ fields: ItemFields, keep: Int,
-    external given: UnsafeMutableRawPointer? = nil, _ worker: Worker
-  ) -> UnsafeMutableRawPointer? {
+    external given: UnsafeMutableRawPointer?, _ worker: Worker
+  ) -> Written? {
     let handle = allocateEntry(classes.entryClass(shape.chunkBytes), as: worker)
     guard handle != 0 else {
       if let given { spans.free(given, shape.externalBytes, as: worker) }
@@ -193,19 +224,26 @@ extension Store {
       if keep > 0 { value.copyMemory(from: existing.item.valueBase, byteCount: keep) }
       let old = existing.item
       let oldHandle = existing.place.handle
-      let expiring = (shape.hasExpiry ? 1 : 0) - (old.flags & Item.Flag.expiry != 0 ? 1 : 0)
-      relink(
-        oldHandle, handle, slot: key.slot, namespace: key.namespace, from: bytes(of: old, handle: oldHandle),
-        to: newBytes, expiring: expiring, as: worker)
-      existing.place.bucket.setHandle(existing.place.index, handle)
       bucket = existing.place.bucket
-      release(oldHandle, old, as: worker)
+      if old.isTombstone {
+        link(handle, hash: key.hash, slot: key.slot, item, bytes: newBytes, as: worker)
+        bucket.setHandle(existing.place.index, handle)
+        releaseTombstone(oldHandle, old, slot: key.slot, as: worker)
+      } else {
+        let oldBytes = bytes(of: old, handle: oldHandle)
+        let expiring = (shape.hasExpiry ? 1 : 0) - (old.flags & Item.Flag.expiry != 0 ? 1 : 0)
+        relink(
+          oldHandle, handle, slot: key.slot, namespace: key.namespace, from: oldBytes, to: newBytes,
+          expiring: expiring, as: worker)
+        bucket.setHandle(existing.place.index, handle)
+        release(oldHandle, old, bytes: oldBytes, as: worker)
+      }
     } else {
       bucket = insert(handle, hash: key.hash, slot: key.slot, as: worker)
       link(handle, hash: key.hash, slot: key.slot, item, bytes: newBytes, as: worker)
     }
     if shape.hasExpiry { noteExpiry(bucket, fields.expiresAt, key.slot) }
-    return value
+    return Written(item: item, value: value)
   }
 
   /// A chunk for an entry: from the worker's own heap, else from one that has it free, else beyond the ceiling for
@@ -238,8 +276,8 @@ extension ItemFields {
     }
   }
 
+  /// But for the stamp, which is written in place.
   func sameExtras(as other: ItemFields) -> Bool {
-    clientFlags == other.clientFlags && version == other.version && stamp == other.stamp
-      && freshUntil == other.freshUntil
+    clientFlags == other.clientFlags && version == other.version && freshUntil == other.freshUntil
   }
 }

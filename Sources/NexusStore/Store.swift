@@ -12,6 +12,8 @@ public struct StoreConfiguration: Sendable {
   public var seed: UInt64 = 0x9E37_79B9_7F4A_7C15
   /// Counts what others hold against the same ceiling.
   public var outside: MemoryGauge = MemoryGauge()
+  /// The lowest four bits of every stamp that this process gives.
+  public var stampMark: UInt64 = 0
 
   public init() {}
 }
@@ -68,13 +70,19 @@ public final class Store: @unchecked Sendable {
   let clock: UnsafeMutablePointer<Int64>
   /// Where returning flushed memory stands; all loops share the work.
   let reclaimCursor: UnsafeMutablePointer<Int64>
+  /// Flushed entries and tombstones that are still in memory, of all namespaces.
+  let dyingCount: UnsafeMutablePointer<Int64>
   let background: UnsafeMutablePointer<BackgroundState>
   let compaction: UnsafeMutablePointer<CompactionState>
+  /// What replication knows of each slot. Untouched, and costs nothing, until a namespace is stamped.
+  let records: UnsafeMutablePointer<SlotRecord>
+  let stampMark: UInt64
+  let replication: UnsafeMutablePointer<ReplicationState>
 
   /// Called under the stripe's lock when a key of a watched slot changes. Set before the first write.
   public var onWatchedChange: (@Sendable (NamespaceNumber, UnsafeRawBufferPointer) -> Void)?
 
-  /// Lock words lie a cache line apart.
+  /// Lock words lie a cache line apart, each with its stripe's clock behind it.
   @inlinable static var lockStride: Int { 16 }
   static let namespaceCountMax = 1 << 16
 
@@ -118,8 +126,14 @@ public final class Store: @unchecked Sendable {
     resizeCount = raw(16, 0)
     clock = raw(8, 0)
     reclaimCursor = raw(8, 0)
+    dyingCount = raw(8, 0)
     background = raw(max(configuration.loops, 1), BackgroundState())
     compaction = raw(1, CompactionState())
+    replication = raw(1, ReplicationState())
+    stampMark = configuration.stampMark
+    let recordBytes = Slot.count * MemoryLayout<SlotRecord>.stride
+    guard let zeros = reserveAddresses(recordBytes) else { throw .cannotReserve(bytes: recordBytes) }
+    records = zeros.bindMemory(to: SlotRecord.self, capacity: Slot.count)
     let namespaceBytes = Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride
     let numberBytes = Self.namespaceCountMax * MemoryLayout<NamespaceNumber>.stride
     guard let states = reserveAddresses(namespaceBytes), let numbers = reserveAddresses(numberBytes) else {
@@ -144,11 +158,13 @@ public final class Store: @unchecked Sendable {
     }
     munmap(namespaces, Self.namespaceCountMax * MemoryLayout<NamespaceState>.stride)
     munmap(namespaceNumbers, Self.namespaceCountMax * MemoryLayout<NamespaceNumber>.stride)
+    munmap(records, Slot.count * MemoryLayout<SlotRecord>.stride)
+    changeTap = nil
     for resize in resizes { resize.deallocate() }
     let words: [UnsafeMutableRawPointer] = [
       .init(slots), .init(locks), .init(watchCounts), .init(expiryHints), .init(namespacesLock), .init(namespaceCount),
       .init(resizeLock), .init(resizeCount), .init(clock), .init(reclaimCursor), .init(background), .init(compaction),
-      .init(classBytes),
+      .init(classBytes), .init(replication), .init(dyingCount),
     ]
     for word in words { word.deallocate() }
   }
