@@ -15,7 +15,7 @@ public struct Metric: Sendable {
   }
 
   public static let all: [Metric] =
-    requests + caching + peers + doors + memory + namespaces + cluster + process
+    requests + caching + peers + doors + memory + namespaces + filling + cluster + process
 
   static let requests = [requestsTotal, requestDuration, hitRatio]
   static let caching = [evictions, expirations, keyspaceHits, keyspaceMisses]
@@ -27,6 +27,11 @@ public struct Metric: Sendable {
   static let memory = [memoryLimit, memoryUsed, memoryPeak, memoryParts]
   static let namespaces = [
     namespaceEntries, namespaceBytes, namespaceLimitBytes, namespaceEvictions, namespaceExpirations,
+  ]
+  /// Of namespaces with an origin only.
+  static let filling = [
+    originLoads, originRefreshes, originFailures, originLoadTime, originBreakerOpen, originRunning, originWaiting,
+    staleAnswers, absentAnswers, guardedAnswers,
   ]
   /// On members of a cluster only.
   static let cluster = [
@@ -91,6 +96,25 @@ public struct Metric: Sendable {
     "nexuscache_namespace_evictions_total", .counter, "Entries removed to make room, by namespace.")
   static let namespaceExpirations = Metric(
     "nexuscache_namespace_expirations_total", .counter, "Entries whose TTL ran out, by namespace.")
+  static let originLoads = Metric(
+    "nexuscache_origin_loads_total", .counter, "Keys asked of the namespace's origin, refreshes included.")
+  static let originRefreshes = Metric(
+    "nexuscache_origin_refreshes_total", .counter, "Keys asked of the origin while an older value answered.")
+  static let originFailures = Metric(
+    "nexuscache_origin_failures_total", .counter, "Loads that the origin did not answer, or not with a value.")
+  static let originLoadTime = Metric(
+    "nexuscache_origin_load_seconds", .gauge, "What a load takes, as a moving mean.")
+  static let originBreakerOpen = Metric(
+    "nexuscache_origin_breaker_open", .gauge, "1 while the origin is left alone because it failed too often.")
+  static let originRunning = Metric("nexuscache_origin_running", .gauge, "Requests that the origin works on now.")
+  static let originWaiting = Metric(
+    "nexuscache_origin_waiting", .gauge, "Requests that wait for a connection to the origin now.")
+  static let staleAnswers = Metric(
+    "nexuscache_stale_answers_total", .counter, "Reads answered with a value that is no longer fresh.")
+  static let absentAnswers = Metric(
+    "nexuscache_absent_answers_total", .counter, "Reads answered from the memory of what the origin does not have.")
+  static let guardedAnswers = Metric(
+    "nexuscache_guarded_answers_total", .counter, "Reads answered because the guard does not know the key.")
   static let clusterMembers = Metric(
     "nexuscache_cluster_members", .gauge, "Members of the cluster as this node sees them, by status.")
   static let clusterSlotsExecuted = Metric(

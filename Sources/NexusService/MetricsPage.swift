@@ -24,6 +24,7 @@ public struct MetricsPage: ~Copyable {
     out.metric(.expirations, namespaces.reduce(0) { $0 + $1.figures.expirations })
     writeMemory(&out)
     writeNamespaces(namespaces, &out)
+    writeFilling(&out)
     if let cluster = node.cluster { writeCluster(cluster, &out) }
     writeProcess(&out)
   }
@@ -50,10 +51,10 @@ public struct MetricsPage: ~Copyable {
 
     out.metric(.peerRequests, total.operationsForwarded.value)
     out.metric(.peerExecuted, total.operationsExecuted.value)
-    // Nothing is fetched yet that could be asked for twice.
     out.histogram(
       .peerDuration, buckets: total.peerLatencyBuckets, sumNanoseconds: total.peerLatencySumNanoseconds.value)
-    out.metric(.singleflight, 0)
+    let joined = node.filler.sources.reduce(0) { $0 + $1.1.joins.load(ordering: .relaxed) }
+    out.metric(.singleflight, joined)
   }
 
   private func writeDoors(_ out: inout OutputBuffer) {
@@ -139,7 +140,7 @@ public struct MetricsPage: ~Copyable {
   }
 
   /// As a label's value: backslash, quote and line feed are escaped.
-  private func escaped(_ name: String) -> String {
+  func escaped(_ name: String) -> String {
     var text = ""
     for character in name.unicodeScalars {
       switch character {
@@ -154,7 +155,7 @@ public struct MetricsPage: ~Copyable {
 }
 
 extension OutputBuffer {
-  fileprivate mutating func head(of metric: Metric) {
+  mutating func head(of metric: Metric) {
     append("# HELP ")
     append(metric.name)
     append(" ")
@@ -164,20 +165,20 @@ extension OutputBuffer {
     append(" \(metric.kind.rawValue)\n" as String)
   }
 
-  fileprivate mutating func sample(_ metric: Metric, _ labels: String, _ value: String) {
+  mutating func sample(_ metric: Metric, _ labels: String, _ value: String) {
     append(metric.name)
     append("{\(labels)} \(value)\n" as String)
   }
 
   /// A metric with one sample and no labels.
-  fileprivate mutating func metric(_ metric: Metric, _ value: some CustomStringConvertible) {
+  mutating func metric(_ metric: Metric, _ value: some CustomStringConvertible) {
     head(of: metric)
     append(metric.name)
     append(" \(value.description)\n" as String)
   }
 
   /// `buckets` as `LoopStatistics.latencyBuckets` has them. Its last one has no upper bound, and so no line but +Inf's.
-  fileprivate mutating func histogram(
+  mutating func histogram(
     _ metric: Metric, buckets: borrowing InlineArray<24, Tally>, sumNanoseconds: UInt64
   ) {
     head(of: metric)

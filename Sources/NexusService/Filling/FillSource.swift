@@ -13,6 +13,8 @@ public final class FillSource: Sendable {
   private let meanLoad = Atomic<UInt64>(0)
 
   public let loads = Atomic<Int>(0)
+  /// Requests that waited for a load which another had begun.
+  public let joins = Atomic<Int>(0)
   public let refreshes = Atomic<Int>(0)
   public let failures = Atomic<Int>(0)
   /// Answered with a value that is no longer fresh.

@@ -76,7 +76,7 @@ public final class LoopFiller: @unchecked Sendable {
     case .absent: return .absent
     case .full: return .failed(OriginError(origin: source.origin.name, .tooBusy(waiting: filler.flightCount)))
     case .began(let id): depart(id, key, name, source, entry)
-    case .joined: break
+    case .joined: source.joins.add(1, ordering: .relaxed)
     }
     if let number = waiting[name] { return .wait(number) }
     lastNumber += 1
