@@ -171,6 +171,7 @@ public final class Keyspace {
     }
     let entry = store.find(key, now: now, touch: false)
     if let entry { store.remove(key, entry) }
+    filler.invalidate(key)
     store.unlock(key, taken)
     if entry == nil {
       statistics.pointee.deleteMisses.add()

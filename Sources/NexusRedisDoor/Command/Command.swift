@@ -114,5 +114,6 @@ public struct Command: Sendable {
     case string, bitmap, generic, connection, server, transactions, pubsub, cluster
     /// As RedisBloom's documentation names the group.
     case cuckoo = "cf"
+    case filling
   }
 }

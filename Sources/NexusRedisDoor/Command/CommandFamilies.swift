@@ -1,7 +1,7 @@
 extension CommandTable {
   /// Each family stands in a file of its own and adds its array here.
   static let families: [[Command]] = [
-    stringCommands, bitCommands, filterCommands, keyCommands, serverCommands,
+    stringCommands, bitCommands, filterCommands, fillingCommands, keyCommands, serverCommands,
     connectionCommands, clientCommands, transactionCommands, publishCommands,
   ]
 }

@@ -16,6 +16,7 @@ extension Keys {
         store.remove(key, entry)
         removed += 1
       }
+      call.engine.filler.invalidate(key)
       call.countDelete(found: entry != nil)
       store.unlock(key, taken)
     }

@@ -130,7 +130,14 @@ public final class Filler: @unchecked Sendable {
     state.withLock { $0.flights.overtake(KeyName(namespace: namespace, key: Array(bytes))) }
   }
 
-  /// Absence is not believed any more, and what is under way is not stored.
+  /// What was said of the key's absence is not believed any more.
+  public func invalidateAbsence(_ key: Key) {
+    guard fills(key.namespace) else { return }
+    _ = state.withLock { $0.absent[key.namespace]?.remove(key.hash) }
+  }
+
+  /// The same, and what is under way is not stored: the key was deleted, though there may have been no entry. Its
+  /// stripe is locked.
   public func invalidate(_ key: Key) {
     guard fills(key.namespace) else { return }
     state.withLock { state in

@@ -100,13 +100,14 @@ public final class LoopFiller: @unchecked Sendable {
   }
 
   /// Loads the key anew, whatever is there; nobody waits. The key's stripe is locked.
-  public func refresh(_ key: Key, _ entry: Entry?) {
-    guard let source = filler.source(of: key.namespace) else { return }
+  /// - Returns: false where a load is under way already.
+  public func refresh(_ key: Key, _ entry: Entry?) -> Bool {
+    guard let source = filler.source(of: key.namespace) else { return false }
     let name = KeyName(key)
-    if case .began(let id) = filler.boardRefresh(name, monotonic: monotonicMilliseconds) {
-      source.refreshes.add(1, ordering: .relaxed)
-      depart(id, key, name, source, entry)
-    }
+    guard case .began(let id) = filler.boardRefresh(name, monotonic: monotonicMilliseconds) else { return false }
+    source.refreshes.add(1, ordering: .relaxed)
+    depart(id, key, name, source, entry)
+    return true
   }
 
   // MARK: A flight

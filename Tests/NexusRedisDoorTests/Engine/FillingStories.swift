@@ -222,4 +222,53 @@ final class FakeOrigin: Origin, @unchecked Sendable {
     #expect(client.say("SELECT 3", "GET Tom", "MGET a b", "GETEX x") == "+OK|$-1|*2|$-1|$-1|$-1|")
     #expect(origin.asked == [])
   }
+
+  @Test func aDeleteForgetsAbsenceAndOvertakesALoad() {
+    let client = node.connect()
+    client.say("GET Tom")
+    origin.answer("Tom", .absent(.unspecified))
+    node.settle()
+    _ = client.take()
+    #expect(client.say("DEL Tom", "GET Tom") == ":0|")
+    #expect(origin.asked.count == 2)
+    // The database changes while it is read: what was read before the delete is not kept.
+    let other = node.connect()
+    #expect(other.say("DEL Tom") == ":0|")
+    origin.answer("Tom", "old")
+    node.settle()
+    #expect(client.take() == "$3|old|")
+    #expect(other.say("EXISTS Tom") == ":0|")
+  }
+
+  @Test func aRefreshLoadsWhileTheOldValueAnswers() {
+    let client = node.connect()
+    client.say("SET Tom 1")
+    #expect(client.say("FILL.REFRESH Tom", "FILL.REFRESH Tom", "GET Tom") == ":1|:0|$1|1|")
+    origin.answer("Tom", "2")
+    node.settle()
+    #expect(client.say("GET Tom") == "$1|2|")
+    #expect(client.say("SELECT 1", "FILL.REFRESH Tom").hasPrefix("+OK|-ERR the namespace 'db1' has no origin"))
+  }
+
+  @Test func aPurgeDeletesByPrefix() {
+    let client = node.connect()
+    client.say("MSET user:1 a user:2 b item:1 c")
+    client.say("GET user:3")
+    #expect(node.connect(loop: 1).say("FILL.PURGE user: x:") == ":2|")
+    origin.answer("user:3", "old")
+    node.settle()
+    #expect(client.take() == "$3|old|")
+    #expect(client.say("EXISTS user:1 user:2 user:3 item:1") == ":1|")
+  }
+
+  @Test func theOriginCanBeLookedAt() {
+    let client = node.connect()
+    client.say("GET Tom")
+    origin.answer("Tom", "1")
+    node.settle()
+    _ = client.take()
+    let info = client.say("FILL.INFO")
+    #expect(info.contains("|$6|origin|$5|fake:|"))
+    #expect(info.contains("|$5|loads|$1|1|"))
+  }
 }

@@ -1,0 +1,84 @@
+import NexusModel
+import NexusRESP
+import NexusService
+import NexusStore
+
+/// The handlers of FILL.*; `CommandTable.fillingCommands` declares them.
+enum Fillings {}
+
+extension Fillings {
+  private static func requireOrigin(_ call: inout Call) -> FillSource? {
+    if let source = call.engine.filler.source(of: call.namespace) { return source }
+    let name = call.store.settings(of: call.namespace)?.name ?? "\(call.namespace)"
+    call.reply(error: "ERR the namespace '\(name)' has no origin to load from; give it one with origin=URL")
+    return nil
+  }
+
+  static func refresh(_ call: inout Call) {
+    guard requireOrigin(&call) != nil else { return }
+    let filler = call.engine.node.fillers[call.engine.loop.index]
+    var begun = 0
+    call.forEachKey(from: 1) { call, store, key in
+      let taken = store.lock(key, as: call.worker)
+      call.engine.filler.invalidateAbsence(key)
+      if filler.refresh(key, store.find(key, now: call.now, touch: false)) { begun += 1 }
+      store.unlock(key, taken)
+    }
+    call.reply(integer: begun)
+  }
+
+  /// Of what is executed on this node; the others do the same with theirs.
+  static func purge(_ call: inout Call) {
+    let prefixes = (1..<call.count).map { Array(call[$0]) }
+    func isMeant(_ key: some Sequence<UInt8>) -> Bool { prefixes.contains { key.starts(with: $0) } }
+    let (store, routes) = (call.store, call.engine.routes)
+    call.engine.filler.invalidate(call.namespace) { isMeant($0) }
+    var removed = 0
+    var cursor: UInt64 = 0
+    var found: [[UInt8]] = []
+    repeat {
+      found.removeAll(keepingCapacity: true)
+      cursor = store.scan(call.namespace, from: cursor, budget: 512, as: call.worker, now: call.now) { entry in
+        if isMeant(entry.keyBytes) { found.append(Array(entry.keyBytes)) }
+      }
+      for bytes in found {
+        bytes.withUnsafeBytes { bytes in
+          let key = store.key(bytes, in: call.namespace)
+          let taken = store.lock(key, as: call.worker)
+          defer { store.unlock(key, taken) }
+          // What others execute is theirs to remove; they are asked as well.
+          if routes.isClustered, routes[slot: key.slot] != .here { return }
+          guard let entry = store.find(key, now: call.now, touch: false) else { return }
+          store.remove(key, entry)
+          removed += 1
+        }
+      }
+    } while cursor != 0
+    call.reply(integer: removed)
+  }
+
+  static func info(_ call: inout Call) {
+    guard let source = requireOrigin(&call) else { return }
+    let (rules, figures) = (source.rules, source.origin.figures)
+    let fields: [(String, String)] = [
+      ("origin", source.origin.name),
+      ("fresh_for_ms", "\(rules.freshFor)"), ("stale_while_revalidate_ms", "\(rules.staleWhileRevalidate)"),
+      ("stale_if_error_ms", "\(rules.staleIfError)"), ("absent_for_ms", "\(rules.absentFor)"),
+      ("early_refresh", "\(rules.earlyRefresh)"), ("timeout_ms", "\(source.timeoutMilliseconds)"),
+      ("breaker", figures.breaker.rawValue), ("running", "\(figures.running)"), ("waiting", "\(figures.waiting)"),
+      ("loads", "\(source.loads.load(ordering: .relaxed))"),
+      ("refreshes", "\(source.refreshes.load(ordering: .relaxed))"),
+      ("joined", "\(source.joins.load(ordering: .relaxed))"),
+      ("failures", "\(source.failures.load(ordering: .relaxed))"),
+      ("stale_answers", "\(source.staleAnswers.load(ordering: .relaxed))"),
+      ("absent_answers", "\(source.absentAnswers.load(ordering: .relaxed))"),
+      ("guarded_answers", "\(source.guardedAnswers.load(ordering: .relaxed))"),
+      ("load_ms_mean", "\(source.loadMilliseconds)"),
+    ]
+    call.reply(mapOf: fields.count)
+    for (name, value) in fields {
+      call.reply(bulk: name)
+      call.reply(bulk: value)
+    }
+  }
+}
