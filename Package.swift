@@ -87,7 +87,7 @@ let package = Package(
     .testTarget(name: "OperatorTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(
       name: "NexusCacheTests",
-      dependencies: ["NexusCache", "NexusService", "NexusTestSupport", "nexuscache"]),
+      dependencies: ["NexusCache", "NexusModel", "NexusService", "NexusTestSupport", "nexuscache"]),
     .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel", "NexusService", "NexusWire"]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),

@@ -65,19 +65,27 @@ extension StoreConfiguration {
 }
 
 extension Store {
-  /// Every database is a namespace, and all have the same settings. All stripes are locked meanwhile, so that two
-  /// threads that change settings at once apply them one after the other.
+  /// Makes the declared namespaces, and gives all their settings; the databases have the node's own. All stripes are
+  /// locked meanwhile, so that two threads that change settings at once apply them one after the other.
   func apply(_ settings: Settings, as worker: Worker) {
     let held = lockEverything(as: worker)
     defer { unlock(held) }
     maxMemoryBytes = settings.maxMemoryBytes
-    for number in configuredNumbers {
-      guard var namespace = self.settings(of: number) else { continue }
-      namespace.eviction = settings.eviction
-      namespace.limitEntries = settings.maxEntries
-      namespace.defaultTTLMilliseconds = settings.defaultTTLMilliseconds
-      namespace.ttlJitter = settings.ttlJitter
-      configure(number, namespace, as: worker)
+    for number in 0..<NamespaceName.databaseCount {
+      apply(settings, nil, to: number, NamespaceName.ofDatabase(number), as: worker)
     }
+    for declaration in settings.namespaces {
+      apply(settings, declaration, to: declaration.number, declaration.name, as: worker)
+    }
+  }
+
+  private func apply(
+    _ settings: Settings, _ declaration: NamespaceDeclaration?, to number: NamespaceNumber, _ name: String,
+    as worker: Worker
+  ) {
+    let before = self.settings(of: number)
+    var namespace = before ?? NamespaceSettings(name: name)
+    settings.apply(declaration, to: &namespace)
+    if namespace != before { configure(number, namespace, as: worker) }
   }
 }

@@ -62,7 +62,9 @@ public final class NexusCacheServer {
       of: .maxMemory, to: store.maxMemoryBytesMost,
       why: "while this node runs it can be raised to \(most) at most, because addresses for more were not reserved at "
         + "its start; for more, set it and restart")
-    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter) { store.apply($0, as: $1) }
+    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter, .namespace) {
+      store.apply($0, as: $1)
+    }
     settings.onChange(
       of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize, .maxMemory
     ) { [runtime] settings, _ in runtime.setLimits(.init(settings)) }
@@ -71,6 +73,24 @@ public final class NexusCacheServer {
   deinit {
     stop()
     letGo()
+  }
+
+  /// Declares a namespace, before the node starts or while it runs, or with options an existing one anew; what is not
+  /// among them follows the node's settings. All members of a cluster have to declare it.
+  ///
+  ///     try server.namespace("scores", ["max-memory": "64mb", "eviction": "lru"])
+  ///
+  /// Not to be called on a loop's thread.
+  /// - Returns: its number, for `Store.key` and `Keyspace`.
+  @discardableResult
+  public func namespace(
+    _ name: String, _ options: KeyValuePairs<String, String> = [:]
+  ) throws(SettingError) -> NamespaceNumber {
+    let number = NamespaceName.number(of: name)
+    if !options.isEmpty || node.store.settings(of: number)?.name != name {
+      try configuration.settings.declareNamespace(name, options.map { (name: $0.key, value: $0.value) })
+    }
+    return number
   }
 
   /// Opens the doors and starts the loops.

@@ -331,6 +331,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     picture.outgoingCount = progress.held + progress.misplaced
     picture.datagramsDropped = DatagramRefusal.allCases.map { ($0.rawValue, refusals[$0] ?? 0) }
     picture.rebalancedBytes = slots.bytesSent
+    picture.entriesKeptOut = slots.keptOut.count
     picture.isReady = hasJoined && progress.incoming == 0 && progress.awaited == 0
     shared.withLock { $0 = picture }
   }

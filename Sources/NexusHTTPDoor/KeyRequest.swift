@@ -53,23 +53,22 @@ extension KeyRequest {
         arguments.initializeElement(at: 2, to: Argument(base: value.baseAddress ?? start, count: value.count))
         return body(
           Operation(
-            kind: .http, flags: action == .read ? .readOnly : [], database: UInt8(truncatingIfNeeded: key.namespace),
+            kind: .http, flags: action == .read ? .readOnly : [], database: key.namespace,
             protocolVersion: 2, slot: Slot(index: key.slot), arguments: UnsafeBufferPointer(arguments)))
       }
     }
   }
 
-  /// Nil if a member of another version means something that this one does not know.
+  /// Nil if a member of another version means something that this one does not know. The namespace is one that there
+  /// is.
   init?(_ operation: Operation, _ store: Store) {
     let arguments = operation.arguments
-    guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes,
-      store.isConfigured(NamespaceNumber(operation.database))
-    else { return nil }
+    guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes else { return nil }
     let head = arguments[0].bytes
     guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] & ~Self.bytesFlag == 0 else {
       return nil
     }
-    self.init(action, store.key(arguments[1].bytes, in: NamespaceNumber(operation.database)))
+    self.init(action, store.key(arguments[1].bytes, in: operation.database))
     wantsBytes = head[2] & Self.bytesFlag != 0
     value = arguments[2].bytes
     let milliseconds = Int64(littleEndian: head.loadUnaligned(fromByteOffset: 4, as: Int64.self))

@@ -1,4 +1,6 @@
+import NexusModel
 import NexusService
+import NexusStore
 
 /// A request that cannot be served: what the client is told.
 struct Problem: Error {
@@ -42,8 +44,13 @@ struct Problem: Error {
       status: 400, code: "unknown_parameter",
       message: "The query has a parameter that is not known; namespace and ttl are accepted.")
   }
-  static func unknownNamespace() -> Problem {
-    Problem(status: 404, code: "unknown_namespace", message: "This node has no namespace with that name.")
+  static func unknownNamespace(_ name: UnsafeRawBufferPointer, _ store: Store) -> Problem {
+    Problem(status: 404, code: "unknown_namespace", message: UnknownNamespace.sentence(name, in: store) + ".")
+  }
+  static func unknownNamespace(number: NamespaceNumber) -> Problem {
+    Problem(
+      status: 503, code: "unknown_namespace",
+      message: "The member that has the key has no namespace of the number \(number): declare it on every member.")
   }
   static func badTTL() -> Problem {
     Problem(

@@ -84,7 +84,9 @@ extension Responder {
     _ operation: Operation, _ identity: Identity, _ batch: inout OperationBatch, _ now: UnixMilliseconds
   ) -> OperationOutcome {
     let reply: Reply
-    if let request = KeyRequest(operation, node.store) {
+    if !node.store.isConfigured(operation.database) {
+      reply = Reply(Problem.unknownNamespace(number: operation.database))
+    } else if let request = KeyRequest(operation, node.store) {
       do throws(Problem) {
         switch try run(request, identity, now) {
         case .reply(let ran): reply = ran
@@ -231,7 +233,7 @@ extension Responder {
     if head.hasUnknownParameter { throw .unknownParameter() }
     guard var name = head.namespace else { return 0 }
     if head.namespaceIsEncoded { name = try decode(name, "namespace") }
-    guard let number = keyspace.namespace(named: name) else { throw .unknownNamespace() }
+    guard let number = keyspace.namespace(named: name) else { throw .unknownNamespace(name, node.store) }
     return number
   }
 

@@ -22,11 +22,17 @@ public enum NamespaceName {
     return name.withUTF8 { number(of: UnsafeRawBufferPointer($0)) }
   }
 
+  /// What `hasForm` accepts, as the end of a sentence.
+  public static let form = "a name has 1 to \(longest) of A-Z a-z 0-9 . _ -"
+
+  /// Whether it could be any namespace's name, a database's included.
+  public static func hasForm(_ name: some Collection<UInt8>) -> Bool {
+    (1...longest).contains(name.count) && name.allSatisfy(isAllowed)
+  }
+
   /// Why no namespace can be declared under this name, as the end of a sentence; nil if one can.
   public static func refusal(of name: String) -> String? {
-    guard (1...longest).contains(name.utf8.count), name.utf8.allSatisfy(isAllowed) else {
-      return "a name has 1 to \(longest) of A-Z a-z 0-9 . _ -"
-    }
+    guard hasForm(name.utf8) else { return form }
     if name.utf8.allSatisfy(isDigit) { return "a number alone means a database: begin with a letter" }
     let lower = name.lowercased()
     if lower == "default" || (lower.hasPrefix("db") && lower.count > 2 && lower.utf8.dropFirst(2).allSatisfy(isDigit)) {

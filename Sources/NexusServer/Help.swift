@@ -77,6 +77,7 @@ enum Help {
     case .choice: "WORD"
     case .text: "TEXT"
     case .list: "LIST"
+    case .namespaces: "NAME[:OPTION=VALUE;...]"
     }
   }
 

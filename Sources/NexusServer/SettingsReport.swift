@@ -22,6 +22,10 @@ struct SettingsReport {
       for setting in Setting.all where setting.group == group {
         if setting.isSecret && !settings.text(setting.id).isEmpty {
           text += "# \(setting.name) is set, and not shown\n"
+        } else if setting.isRepeatable && !settings.text(setting.id).isEmpty {
+          for value in settings.text(setting.id).split(separator: " ") {
+            text += "\(setting.name) = \(quoted(String(value)))\n"
+          }
         } else {
           text += "\(setting.name) = \(quoted(settings.text(setting.id)))\n"
         }

@@ -1,8 +1,8 @@
 import NexusModel
 import Synchronization
 
-/// Which namespace stands behind each of the 16 database numbers of the Redis door. Shared by all loops; SWAPDB
-/// exchanges two numbers at once for everybody.
+/// Which namespace stands behind what a client of the Redis door has selected: one of 16 databases, or a namespace by
+/// its number, which is 16 or more. Shared by all loops; SWAPDB exchanges two databases at once for everybody.
 ///
 /// Sixteen numbers of four bits in one word, so that a reader never sees half an exchange.
 public final class Databases: Sendable {
@@ -12,9 +12,10 @@ public final class Databases: Sendable {
 
   public init() {}
 
-  /// `database` is 0...15.
+  /// `database` is 0...15, or a namespace's number.
   @inlinable @inline(__always) public func namespace(of database: Int) -> NamespaceNumber {
-    NamespaceNumber(truncatingIfNeeded: (word &>> UInt64(database &* 4)) & 0xF)
+    if database >= Self.count { return NamespaceNumber(truncatingIfNeeded: database) }
+    return NamespaceNumber(truncatingIfNeeded: (word &>> UInt64(database &* 4)) & 0xF)
   }
 
   /// The database that shows this namespace.

@@ -36,7 +36,7 @@ public struct Metric: Sendable {
   /// On members of a cluster only.
   static let cluster = [
     clusterMembers, clusterSlotsExecuted, clusterSlotsIncoming, clusterSlotsOutgoing, clusterReady,
-    clusterDatagramsDropped, clusterRebalancedBytes,
+    clusterDatagramsDropped, clusterRebalancedBytes, clusterEntriesKeptOut,
   ]
   static let process = [
     uptime, eventLoops, processCPU, processResident, processVirtual, processOpenDescriptors, processMaxDescriptors,
@@ -128,6 +128,9 @@ public struct Metric: Sendable {
     "Datagrams on the peer port that were not let in, by reason.")
   static let clusterRebalancedBytes = Metric(
     "nexuscache_cluster_rebalanced_bytes_total", .counter, "Entries sent to new owners of their slots.")
+  static let clusterEntriesKeptOut = Metric(
+    "nexuscache_cluster_entries_kept_out_total", .counter,
+    "Entries that came from other members for namespaces that are not declared here: lost.")
   static let clusterReady = Metric(
     "nexuscache_cluster_ready", .gauge, "1 once this node has joined and all that is its own has arrived.")
   static let uptime = Metric("nexuscache_uptime_seconds", .gauge, "Time since the node started.")

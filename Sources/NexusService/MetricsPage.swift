@@ -124,6 +124,7 @@ public struct MetricsPage: ~Copyable {
       out.sample(.clusterDatagramsDropped, "reason=\"\(reason)\"", "\(count)")
     }
     out.metric(.clusterRebalancedBytes, picture.rebalancedBytes)
+    out.metric(.clusterEntriesKeptOut, picture.entriesKeptOut)
   }
 
   private func writeProcess(_ out: inout OutputBuffer) {

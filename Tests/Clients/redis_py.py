@@ -43,6 +43,35 @@ def strings_keep_every_byte(r):
 
 
 @story
+def namespaces_are_chosen_by_name(r):
+    protocol = r.connection_pool.connection_kwargs["protocol"]
+    assert r.config_set("namespace", "py.scores:default-ttl=1h")
+    with r.client() as one:
+        assert one.execute_command("SELECT", "py.scores") in (True, b"OK")
+        one.set("k", "in scores")
+        assert 3500 < one.ttl("k") <= 3600
+        info = one.client_info()
+        assert info["db"] >= 16 and info["user"] == "py.scores"
+        one.execute_command("SELECT", 0)
+    assert any(client["user"] == "default" for client in r.client_list())
+    assert r.exists("k") == 0
+    user = make_client(protocol, username="py.scores", password="any")
+    assert user.get("k") == b"in scores"
+    assert user.acl_whoami() in ("py.scores", b"py.scores")
+    keyspace = r.info("keyspace")
+    assert keyspace["ns_py.scores"] == {"keys": 1, "expires": 1}
+    with user.pipeline() as p:
+        p.watch("k")
+        p.multi()
+        p.append("k", "!")
+        p.get("k")
+        assert p.execute() == [10, b"in scores!"]
+    assert user.flushdb() is True
+    assert "ns_py.scores" not in r.info("keyspace")
+    user.close()
+
+
+@story
 def counters_count(r):
     assert r.incr("n") == 1
     assert r.incrby("n", 41) == 42

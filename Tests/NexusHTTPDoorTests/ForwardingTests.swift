@@ -53,6 +53,27 @@ import Testing
     #expect(cluster.servers[0].ask("GET /api/cache/\(key)?namespace=db3").status == 200)
   }
 
+  @Test func aNamespaceIsTheSameOnEveryMemberThatHasDeclaredIt() throws {
+    let cluster = try TestCluster(2)
+    defer { cluster.stop() }
+    let key = key(of: 1, in: cluster)
+    let number = NamespaceName.number(of: "scores")
+    let path = "/api/cache/\(key)?namespace=scores"
+    cluster.servers[0].node.store.configure(number, NamespaceSettings(name: "scores"), as: 99)
+    let refused = cluster.servers[0].ask("PUT \(path)", body: Array(#"{"value":1}"#.utf8))
+    #expect(refused.status == 503 && code(refused) == "unknown_namespace")
+    #expect(refused.text.contains("has no namespace of the number \(number)"))
+    cluster.servers[1].node.store.configure(number, NamespaceSettings(name: "scores"), as: 99)
+    #expect(cluster.servers[0].ask("PUT \(path)", body: Array(#"{"value":"s"}"#.utf8)).status == 200)
+    for server in cluster.servers {
+      #expect(server.ask("GET \(path)").text.contains(#""value":"s""#))
+      #expect(server.ask("GET /api/cache/\(key)").status == 404)
+      #expect(server.ask("GET /api/cache/\(key)\nX-Namespace: scores").status == 200)
+    }
+    #expect(cluster.servers.map { $0.node.store.count(in: number) } == [0, 1])
+    #expect(cluster.servers[0].ask("DELETE \(path)").text.contains(#""deleted":true"#))
+  }
+
   @Test func whatIsPipelinedIsAnsweredInOrderOverOneConnection() throws {
     let cluster = try TestCluster(3)
     defer { cluster.stop() }

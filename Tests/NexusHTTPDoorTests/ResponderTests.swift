@@ -118,6 +118,10 @@ import Testing
     let unknown = http.ask("GET /api/cache/k?namespace=nowhere")
     #expect(unknown.status == 404)
     #expect(code(unknown) == "unknown_namespace")
+    let sentence = "unknown namespace 'nowhere': there are the databases 0 to 15, and the namespaces a b."
+    #expect(unknown.text.contains(sentence))
+    let odd = http.ask("GET /api/cache/k?namespace=%22%0A")
+    #expect(odd.status == 404 && odd.text.contains("no namespace has such a name"))
   }
 
   @Test func whatIsMisspeltIsNotIgnored() {

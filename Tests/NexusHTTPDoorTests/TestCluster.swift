@@ -28,7 +28,7 @@ final class TestCluster: @unchecked Sendable {
     let from: Int
     let kind: Operation.Kind
     let flags: Operation.Flags
-    let database: UInt8
+    let database: UInt16
     let slot: Slot
     let words: [[UInt8]]
     let ticket: UInt64

@@ -12,8 +12,11 @@ import Testing
     try check("redis-settings", Self.redisSettings)
   }
 
-  private func check(_ marker: String, _ expected: String) throws {
-    let path = "docs/operating.md"
+  @Test func thePageOfNamespacesNamesEveryOptionAsItsTableDoes() throws {
+    try check("namespace-options", Self.namespaceOptions, in: "docs/namespaces.md")
+  }
+
+  private func check(_ marker: String, _ expected: String, in path: String = "docs/operating.md") throws {
     let start = "<!-- \(marker): written by make docs -->\n", end = "<!-- end of \(marker) -->"
     let text = try Repository.text(path)
     let opening = try #require(text.range(of: start), "\(path) has no section \(marker)")
@@ -36,6 +39,15 @@ import Testing
         text += "| `\(setting.name)`\(setting.isMutable ? " \\*" : "") | \(code(setting.defaultText)) | "
         text += "\(setting.help) | \(setting.accepted) | \(redis) |\n"
       }
+    }
+    return text + "\n"
+  }
+
+  private static var namespaceOptions: String {
+    var text = "\n| option | where it is not given | meaning | takes |\n|---|---|---|---|\n"
+    for option in NamespaceOption.all {
+      let standard = option.follows == nil ? code(option.defaultText) : "the node's"
+      text += "| `\(option.name)` | \(standard) | \(option.help) | \(option.accepted) |\n"
     }
     return text + "\n"
   }

@@ -1,7 +1,7 @@
 import NexusService
 
 /// A configuration file: one `name = value` or `name value` a line, `#` comments, values in quotes where spaces at
-/// their ends or a `#` belong to them.
+/// their ends or a `#` belong to them. `namespace` may have several lines.
 public struct ConfigurationFile: Sendable {
   public struct Line: Sendable, Equatable {
     public var number: Int
@@ -21,10 +21,13 @@ public struct ConfigurationFile: Sendable {
     ).enumerated() {
       let place = "\(path):\(index + 1)"
       guard let (name, value) = try Self.parse(SettingText.trimmed(raw), place) else { continue }
-      if let earlier = firstSeen[name] {
-        throw ConfigurationError("\(place): \(name) is already set in line \(earlier)")
+      // What may be given several times may not say twice of one thing.
+      let isRepeatable = Setting.named(name)?.isRepeatable == true
+      let subject = isRepeatable ? "\(name) \(value.prefix { $0 != ":" })" : name
+      if let earlier = firstSeen[subject] {
+        throw ConfigurationError("\(place): \(subject) is already set in line \(earlier)")
       }
-      firstSeen[name] = index + 1
+      firstSeen[subject] = index + 1
       lines.append(Line(number: index + 1, name: name, value: value))
     }
     self.lines = lines

@@ -31,10 +31,10 @@ extension Operation {
   /// Nil for what this build does not know. The arguments are set by whoever has gathered them.
   @inline(__always) init?(_ wire: NexusWire.Operation) {
     guard let kind = Kind(rawValue: UInt8(truncatingIfNeeded: wire.kind.rawValue)), wire.kind.rawValue < 256,
-      wire.database < 1 << 8, wire.slot < UInt32(Slot.count)
+      wire.database < 1 << 16, wire.slot < UInt32(Slot.count)
     else { return nil }
     self.init(
-      kind: kind, flags: Flags(rawValue: UInt16(truncatingIfNeeded: wire.flags)), database: UInt8(wire.database),
+      kind: kind, flags: Flags(rawValue: UInt16(truncatingIfNeeded: wire.flags)), database: UInt16(wire.database),
       protocolVersion: wire.respVersion == 3 ? 3 : 2, slot: Slot(index: UInt16(wire.slot)),
       timeoutMilliseconds: wire.timeoutMilliseconds, arguments: UnsafeBufferPointer(start: nil, count: 0))
   }

@@ -40,6 +40,7 @@ final class SlotKeeper {
   private var allowance = 0
   /// Since the start.
   private(set) var bytesSent: UInt64 = 0
+  private(set) var keptOut = KeptOutEntries()
   private var needsRefresh = false
   /// Slots that have come whole in this turn, by their pull; empty: something has come.
   private var arrived: [Arrival: SlotSet] = [:]
@@ -228,7 +229,9 @@ final class SlotKeeper {
   /// Puts an entry that has come, unless the key is settled already, and settles it.
   private func put(_ entry: WireEntry, overridesLocal: Bool) {
     let bytes = entry.key.count + entry.value.count
-    guard let namespace = NamespaceNumber(exactly: entry.namespace), store.isConfigured(namespace) else { return }
+    guard let namespace = NamespaceNumber(exactly: entry.namespace), store.isConfigured(namespace) else {
+      return keptOut.add(entry.namespace, node.log)
+    }
     // Without room the entry is lost, as eviction would lose it, and so is one of a type that only a later version
     // knows: the key is settled as absent.
     let hasRoom = store.admit(bytes, in: namespace, as: worker, now: wallClock) == .stored

@@ -16,7 +16,9 @@ struct ClientCard: Sendable {
   let ageSeconds: Int
   let idleSeconds: Int
   let flags: String
+  /// A number also for a namespace: clients read one.
   let database: Int
+  let user: String
   let channels: Int
   let patterns: Int
   let shardChannels: Int
@@ -44,6 +46,7 @@ struct ClientCard: Sendable {
     idleSeconds = Int(max(0, now - session.activeAt)) / 1000
     flags = Self.flags(of: session, now: now)
     database = session.database
+    user = engine.user(of: session)
     channels = extras?.channels.count ?? 0
     patterns = extras?.patterns.count ?? 0
     shardChannels = extras?.shardChannels.count ?? 0
@@ -79,7 +82,7 @@ struct ClientCard: Sendable {
       + "flags=\(flags) db=\(database) sub=\(channels) psub=\(patterns) ssub=\(shardChannels) multi=\(queued) "
       + "qbuf=\(inputBytes) qbuf-free=0 argv-mem=0 multi-mem=\(queuedBytes) rbs=0 rbp=0 obl=0 "
       + "oll=\(outputBytes > 0 ? 1 : 0) omem=\(outputBytes) tot-mem=\(memoryBytes) "
-      + "events=\(outputBytes > 0 ? "rw" : "r") cmd=\(command) user=default redir=-1 resp=\(protocolVersion) "
+      + "events=\(outputBytes > 0 ? "rw" : "r") cmd=\(command) user=\(user) redir=-1 resp=\(protocolVersion) "
       + "lib-name=\(libraryName) lib-ver=\(libraryVersion)"
   }
 }

@@ -54,6 +54,7 @@ private struct ClientFilter {
   var type: String?
   var remote: String?
   var local: String?
+  var user: String?
   var skipsCaller = true
 
   /// Reads pairs of filter and value from the third argument on; false after having replied an error.
@@ -81,11 +82,12 @@ private struct ClientFilter {
       } else if call.matches(index, "LADDR") {
         local = call.text(index + 1)
       } else if call.matches(index, "USER") {
-        // Everybody is the one user.
-        guard call.text(index + 1) == "default" else {
-          call.reply(error: "ERR No such user '\(call.text(index + 1))'")
+        let name = call.text(index + 1)
+        guard call.store.userNames.contains(name) else {
+          call.reply(error: "ERR No such user '\(name)'")
           return false
         }
+        user = name
       } else if call.matches(index, "SKIPME") {
         guard call.matches(index + 1, "YES") || call.matches(index + 1, "NO") else {
           call.replySyntaxError()
@@ -104,6 +106,6 @@ private struct ClientFilter {
   func fits(_ card: ClientCard, caller: UInt64) -> Bool {
     if skipsCaller, card.id == caller { return false }
     return (id ?? card.id) == card.id && (type ?? card.type) == card.type && (remote ?? card.remote) == card.remote
-      && (local ?? card.local) == card.local
+      && (local ?? card.local) == card.local && (user ?? card.user) == card.user
   }
 }

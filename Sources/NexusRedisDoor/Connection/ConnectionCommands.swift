@@ -37,7 +37,7 @@ extension CommandTable {
     },
     Command(
       "select", arity: 2, [.loading, .stale, .fast], group: .connection, since: "1.0.0", complexity: "O(1)",
-      summary: "Chooses the database that this connection works on.", handler: select),
+      summary: "Chooses the database or namespace that this connection works on.", handler: select),
     Command(
       "swapdb", arity: 3, [.write, .fast], spread: .everywhere(.all), group: .server, since: "4.0.0",
       complexity: "O(N) for N watched keys",
@@ -45,6 +45,10 @@ extension CommandTable {
   ]
 
   @Sendable private static func swap(_ call: inout Call) {
+    for index in 1...2 where call.namesNamespace(index) {
+      return call.reply(
+        error: "ERR SWAPDB exchanges two of the databases 0 to 15; '", quoting: index, "' is a namespace")
+    }
     guard let first = call.integer(1).flatMap({ Int32(exactly: $0) }) else {
       return call.reply(error: "ERR invalid first DB index")
     }
@@ -72,12 +76,20 @@ extension CommandTable {
   }
 
   @Sendable private static func select(_ call: inout Call) {
-    guard let database = call.requireInteger(1, in: Int(Int32.min)...Int(Int32.max)) else { return }
-    guard (0..<Databases.count).contains(database) else {
-      return call.reply(error: "ERR DB index is out of range")
+    let database: Int
+    if call.isNumberLike(1) {
+      guard let number = call.requireInteger(1, in: Int(Int32.min)...Int(Int32.max)) else { return }
+      guard (0..<Databases.count).contains(number) else {
+        return call.reply(error: "ERR DB index is out of range")
+      }
+      database = number
+    } else {
+      guard let number = call.store.number(named: call[1]) else {
+        return call.reply(error: "ERR " + UnknownNamespace.sentence(call[1], in: call.store))
+      }
+      database = Int(number)
     }
-    call.session.database = database
-    call.session.namespace = call.door.databases.namespace(of: database)
+    call.engine.choose(database, call.session)
     call.replyOK()
   }
 
@@ -96,14 +108,20 @@ extension CommandTable {
     call.replyOK()
   }
 
-  /// There is one user, `default`; without a password anybody is it.
+  /// Users are the namespaces, all with the node's one password; without a password anybody is any of them. A user
+  /// is in its namespace from now on; `default`, or nobody in particular, stays in its database.
   private static func logIn(
     _ call: Call, user: UnsafeRawBufferPointer?, password: UnsafeRawBufferPointer
   ) -> Bool {
     let wanted = Array(call.engine.node.settings.password.utf8)
-    let isUser = user.map { $0.elementsEqual("default".utf8) } ?? true
-    guard isUser, wanted.isEmpty || isEqual(password, wanted) else { return false }
+    let number = user.map { call.store.number(named: $0) } ?? 0
+    guard let number, wanted.isEmpty || isEqual(password, wanted) else { return false }
     call.session.set(.unauthenticated, false)
+    if number != 0 {
+      call.engine.choose(Int(number), call.session)
+    } else if user != nil, call.session.database >= Databases.count {
+      call.engine.choose(0, call.session)
+    }
     return true
   }
 
@@ -182,8 +200,7 @@ extension Engine {
     session.isProtected = false
     session.replyMode = .on
     session.protocolVersion = 2
-    session.database = 0
-    session.namespace = door.databases.namespace(of: 0)
+    choose(0, session)
     session.extras?.name = ""
   }
 }

@@ -32,9 +32,9 @@ public final class Session {
   public let createdAt: UnixMilliseconds
   /// When a request last arrived.
   @exclusivity(unchecked) public internal(set) var activeAt: UnixMilliseconds
-  /// The selected database's namespace number: read anew before each batch and after each command that may change it.
+  /// The number of the namespace behind it: read anew before each batch and after each command that may change it.
   @exclusivity(unchecked) public internal(set) var namespace: NamespaceNumber = 0
-  /// The selected database, 0...15.
+  /// What is selected: a database, 0...15, or a namespace's number.
   @exclusivity(unchecked) public internal(set) var database: Int = 0
   /// 2 or 3.
   @exclusivity(unchecked) public internal(set) var protocolVersion: Int = 2

@@ -104,7 +104,7 @@ extension Engine {
     var bytes = 0
     for index in 0..<count { bytes &+= arguments[index].count }
     let operation = Operation(
-      flags: flags(of: slot, session), database: UInt8(session.database),
+      flags: flags(of: slot, session), database: UInt16(session.database),
       protocolVersion: UInt8(session.protocolVersion), slot: Slot(index: keyList.slot),
       arguments: UnsafeBufferPointer(start: arguments, count: count))
     forward(operation, queue, silent: isSilent(session), requestBytes: bytes)

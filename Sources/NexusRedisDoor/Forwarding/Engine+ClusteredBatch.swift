@@ -116,7 +116,7 @@ extension Engine {
     arguments[1] = Argument(base: key.base, count: key.count)
     if !isGet { arguments[2] = request.pointee.value }
     let operation = Operation(
-      flags: isGet ? .readOnly : [], database: UInt8(truncatingIfNeeded: session.database),
+      flags: isGet ? .readOnly : [], database: UInt16(truncatingIfNeeded: session.database),
       protocolVersion: UInt8(truncatingIfNeeded: version), slot: Slot(index: key.slot),
       arguments: UnsafeBufferPointer(start: arguments, count: isGet ? 2 : 3))
     forward(operation, queue, silent: false, requestBytes: key.count &+ (isGet ? 0 : request.pointee.value.count))

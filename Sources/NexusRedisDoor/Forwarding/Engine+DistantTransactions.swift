@@ -181,7 +181,7 @@ extension Engine {
     let queue = queue(of: session, &state.out, &state.mark)
     withArguments(words) { arguments, count in
       let operation = Operation(
-        kind: kind, flags: flags, database: UInt8(session.database),
+        kind: kind, flags: flags, database: UInt16(session.database),
         protocolVersion: UInt8(session.protocolVersion), slot: Slot(index: slot),
         arguments: UnsafeBufferPointer(start: arguments, count: count))
       forward(

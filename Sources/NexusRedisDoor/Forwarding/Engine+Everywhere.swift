@@ -91,7 +91,7 @@ extension Engine {
       var flags = flags(of: slot, session)
       flags.insert(.thisNode)
       let operation = Operation(
-        flags: flags, database: UInt8(session.database), protocolVersion: UInt8(session.protocolVersion),
+        flags: flags, database: UInt16(session.database), protocolVersion: UInt8(session.protocolVersion),
         slot: Slot(index: 0), arguments: UnsafeBufferPointer(start: arguments, count: count))
       statistics.pointee.operationsForwarded.add()
       forwarder.router.ask(member, operation, for: self, ticket: forwarder.table.ticket(index))
@@ -106,7 +106,7 @@ extension Engine {
     where other.record.status.isLive && other.record.member.id != cluster.myself {
       let index = forwarder.table.take(nil, .unwanted)
       let operation = Operation(
-        flags: .thisNode, database: UInt8(call.session.database), protocolVersion: 2, slot: Slot(index: 0),
+        flags: .thisNode, database: UInt16(call.session.database), protocolVersion: 2, slot: Slot(index: 0),
         arguments: UnsafeBufferPointer(start: call.arguments, count: call.count))
       forwarder.router.ask(other.number, operation, for: self, ticket: forwarder.table.ticket(index))
     }

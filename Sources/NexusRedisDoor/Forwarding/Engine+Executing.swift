@@ -54,7 +54,11 @@ extension Engine: OperationExecutor {
         batch.outcomes[index] = outcome
         continue
       }
-      session.database = Int(operation.pointee.database & 15)
+      guard knowsNamespace(of: operation, peers.plans[index]) else {
+        batch.outcomes[index] = refuse(unknownNamespace(operation.pointee.database), &batch)
+        continue
+      }
+      session.database = Int(operation.pointee.database)
       session.namespace = databases.namespace(of: session.database)
       session.protocolVersion = Int(operation.pointee.protocolVersion)
       session.set(.noTouch, operation.pointee.flags.contains(.noTouch))
@@ -70,6 +74,20 @@ extension Engine: OperationExecutor {
       if case .replied = outcome { statistics.pointee.operationsExecuted.add() }
     }
     if plain.count > 0 { count(plain, nanoseconds: (loop.monotonicNanoseconds &- started) / UInt64(batch.count)) }
+  }
+
+  /// Members declare their namespaces one by one: another may have one that is unknown here. Channels have none.
+  @inline(__always) private func knowsNamespace(
+    of operation: UnsafePointer<Operation>, _ plan: PeerSessions.Plan
+  ) -> Bool {
+    let database = operation.pointee.database
+    if database < Databases.count || store.isConfigured(database) { return true }
+    return plan.command >= 0 && door.commands.slots[Int(plan.command)].traits.contains(.publishes)
+  }
+
+  private func unknownNamespace(_ number: UInt16) -> String {
+    "ERR member \(node.cluster?.myself.text ?? "") has no namespace of the number \(number), which the client's has: "
+      + "declare it on every member (namespace)"
   }
 
   // MARK: Plain GET and SET
@@ -153,8 +171,8 @@ extension Engine: OperationExecutor {
       plan.pointee.command = Int32(command)
       guard command >= 0 else { continue }
       let position = door.commands.slots[command].firstKey
-      guard position > 0, position < arguments.count else { continue }
-      let namespace = databases.namespace(of: Int(operation.pointee.database & 15))
+      guard position > 0, position < arguments.count, knowsNamespace(of: operation, plan.pointee) else { continue }
+      let namespace = databases.namespace(of: Int(operation.pointee.database))
       plan.pointee.key = store.key(arguments[position].bytes, in: namespace)
       plan.pointee.hasKey = true
       store.prefetchBucket(plan.pointee.key)

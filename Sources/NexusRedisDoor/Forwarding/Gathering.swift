@@ -24,7 +24,7 @@ final class Gathering {
 
   let command: Int
   let spread: Command.Spread
-  let database: UInt8
+  let database: UInt16
   let protocolVersion: UInt8
   let flags: Operation.Flags
   /// The place in the session's queue.
@@ -47,7 +47,7 @@ final class Gathering {
   ) {
     self.command = command
     self.spread = spread
-    database = UInt8(session.database)
+    database = UInt16(session.database)
     protocolVersion = UInt8(session.protocolVersion)
     self.flags = flags
     self.arguments = arguments

@@ -94,7 +94,7 @@ extension CommandTable {
     Command(
       "flushall", arity: -1, [.write], spread: .everywhere(.all), group: .server, since: "1.0.0",
       complexity: "O(1), memory returns later",
-      summary: "Empties all databases", handler: Keys.flushall),
+      summary: "Empties all databases and namespaces", handler: Keys.flushall),
   ]
 
   private static let objectCommand = Command(

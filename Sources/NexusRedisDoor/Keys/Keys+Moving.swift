@@ -63,8 +63,19 @@ extension Keys {
     }
   }
 
-  /// A database's number, 0...15; nil after replying that it is none.
+  /// A database's number, 0...15; nil after replying that it is none, or that the connection is in none.
   private static func requireDatabase(_ call: inout Call, _ index: Int) -> Int? {
+    if call.namesNamespace(index) {
+      call.reply(
+        error: "ERR keys are moved and copied between the databases 0 to 15; '", quoting: index, "' is a namespace")
+      return nil
+    }
+    if call.session.database >= Databases.count {
+      call.reply(
+        error: "ERR keys are moved and copied between the databases 0 to 15; this connection is in the namespace "
+          + "'\(call.engine.user(of: call.session))'")
+      return nil
+    }
     guard let number = call.requireInteger(index) else { return nil }
     guard let number = Int32(exactly: number) else {
       call.reply(error: "ERR value is out of range, value must between -2147483648 and 2147483647")

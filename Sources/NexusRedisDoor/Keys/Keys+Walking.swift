@@ -87,7 +87,7 @@ extension Keys {
 
   static func flushall(_ call: inout Call) {
     guard acceptsFlushOption(&call) else { return }
-    for namespace in 0..<16 { flush(call, NamespaceNumber(namespace)) }
+    for namespace in call.store.configuredNumbers { flush(call, namespace) }
     call.replyOK()
   }
 

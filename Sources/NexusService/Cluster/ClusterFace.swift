@@ -47,6 +47,8 @@ public struct ClusterPicture: Sendable {
   public var datagramsDropped: [(String, UInt64)] = []
   /// Bytes of entries sent to new owners of their slots.
   public var rebalancedBytes: UInt64 = 0
+  /// Entries that other members have sent for namespaces that this one has not.
+  public var entriesKeptOut: UInt64 = 0
   /// Joined, and everything that is this node's has arrived.
   public var isReady = true
 

@@ -34,8 +34,8 @@ public struct Operation: BitwiseCopyable {
 
   public var kind: Kind
   public var flags: Flags
-  /// 0...15, as the asking client has selected it.
-  public var database: UInt8
+  /// As the asking client has selected it: a database, 0...15, or a namespace's number (`Databases`).
+  public var database: UInt16
   /// 2 or 3.
   public var protocolVersion: UInt8
   public var slot: Slot
@@ -45,7 +45,7 @@ public struct Operation: BitwiseCopyable {
   public var arguments: UnsafeBufferPointer<Argument>
 
   public init(
-    kind: Kind = .command, flags: Flags = [], database: UInt8, protocolVersion: UInt8, slot: Slot,
+    kind: Kind = .command, flags: Flags = [], database: UInt16, protocolVersion: UInt8, slot: Slot,
     timeoutMilliseconds: UInt32 = 0, arguments: UnsafeBufferPointer<Argument>
   ) {
     self.kind = kind

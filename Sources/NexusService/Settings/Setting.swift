@@ -39,12 +39,18 @@ public struct Setting: Sendable {
 
   public static func named(_ name: String) -> Setting? { byName[name] }
 
+  /// May stand in a file and among flags more than once.
+  public var isRepeatable: Bool {
+    if case .namespaces = kind { true } else { false }
+  }
+
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 }
 
 public enum SettingGroup: String, CaseIterable, Sendable {
   case doors = "Doors"
   case memory = "Memory and eviction"
+  case namespaces = "Namespaces"
   case limits = "Limits"
   case security = "Security"
   case cluster = "Cluster"
@@ -67,6 +73,8 @@ public enum SettingKind: Sendable {
   case text
   /// Addresses and the like, separated by commas or spaces.
   case list
+  /// Declarations of namespaces, separated by spaces. May be given several times: each adds to those before.
+  case namespaces
 }
 
 /// The name under which Redis tools know a setting, and how Redis writes its value.

@@ -16,12 +16,14 @@ public struct SettingError: Error, Sendable, CustomStringConvertible {
   public let value: String
   let accepted: String
 
-  init(_ reason: Reason, _ setting: Setting, _ value: String) {
+  init(_ reason: Reason, _ shape: ValueShape, _ value: String) {
     self.reason = reason
-    self.name = setting.name
-    self.value = setting.isSecret ? "(hidden)" : value
-    self.accepted = setting.accepted
+    self.name = shape.name
+    self.value = shape.isSecret ? "(hidden)" : value
+    self.accepted = shape.accepted
   }
+
+  init(_ reason: Reason, _ setting: Setting, _ value: String) { self.init(reason, setting.shape, value) }
 
   init(unknown name: String, _ value: String = "") {
     self.reason = .unknownName(suggestion: nearestName(to: name.lowercased(), among: Setting.all.map(\.name)))

@@ -2,6 +2,7 @@
 public enum SettingID: Int, CaseIterable, Sendable {
   case bind, redisPort, httpPort, unixSocket, tcpBacklog, tcpKeepalive, idleTimeout, httpIdleTimeout
   case maxMemory, eviction, maxEntries, defaultTTL, ttlJitter
+  case namespace
   case maxClients, maxValueSize, maxQueryBuffer, outputBufferLimit, httpMaxBody
   case password
   case nodeID, peerPort, join, clusterName, clusterSecret, discovery, discoveryURL, advertise, clusterPort
@@ -11,7 +12,7 @@ public enum SettingID: Int, CaseIterable, Sendable {
 }
 
 extension Setting {
-  public static let all: [Setting] = doors + memory + limits + security + cluster + process + diagnostics
+  public static let all: [Setting] = doors + memory + namespaces + limits + security + cluster + process + diagnostics
 
   private static let doors: [Setting] = [
     Setting(
@@ -66,6 +67,13 @@ extension Setting {
       .ttlJitter, "ttl-jitter", .memory, .percent(0...100), "0%",
       "Shorten default TTLs by a random share of up to this, so that entries written together expire apart.",
       mutable: true, words: ["off": 0]),
+  ]
+
+  private static let namespaces: [Setting] = [
+    Setting(
+      .namespace, "namespace", .namespaces, .namespaces, "",
+      "A namespace beside the databases, with options of its own; may be given several times. See docs/namespaces.md.",
+      mutable: true)
   ]
 
   private static let limits: [Setting] = [

@@ -1,10 +1,32 @@
 /// A parsed value: the text as it is shown again, and the number behind it (for text and lists: the length).
-struct SettingValue: Sendable {
+struct SettingValue: Sendable, Equatable {
   var text: String
   var number: Int
 }
 
+/// What values are taken, whether of a setting or of a namespace's option.
+struct ValueShape: Sendable {
+  let name: String
+  let kind: SettingKind
+  let words: [String: Int]
+  let defaultText: String
+  let isSecret: Bool
+}
+
 extension Setting {
+  var shape: ValueShape {
+    ValueShape(name: name, kind: kind, words: words, defaultText: defaultText, isSecret: isSecret)
+  }
+
+  func parse(_ raw: String, machineMemoryBytes: Int) throws(SettingError) -> SettingValue {
+    try shape.parse(raw, machineMemoryBytes: machineMemoryBytes)
+  }
+
+  /// What an operator may write, as the end of a sentence: `a size such as 512mb ...`.
+  public var accepted: String { shape.accepted }
+}
+
+extension ValueShape {
   /// Parses a value as an operator writes it.
   /// - Parameter machineMemoryBytes: what a percentage of memory is a share of.
   func parse(_ raw: String, machineMemoryBytes: Int) throws(SettingError) -> SettingValue {
@@ -41,6 +63,8 @@ extension Setting {
     case .list:
       let parts = text.split { $0 == "," || $0 == " " || $0 == "\t" }
       return SettingValue(text: parts.joined(separator: " "), number: parts.count)
+    case .namespaces:
+      return NamespaceDeclaration.value(try NamespaceDeclaration.merged([], adding: raw))
     }
   }
 
@@ -54,8 +78,7 @@ extension Setting {
 
   private func invalid(_ raw: String) -> SettingError { SettingError(.invalid, self, raw) }
 
-  /// What an operator may write, as the end of a sentence: `a size such as 512mb ...`.
-  public var accepted: String {
+  var accepted: String {
     let alternatives = words.keys.sorted().map { ", or \($0)" }.joined()
     return switch kind {
     case .bytes(let range): "a size such as 64mb or 2gb, \(from(range, SettingText.bytesText))\(alternatives)"
@@ -68,6 +91,7 @@ extension Setting {
     case .choice(let choices): choices.dropLast().joined(separator: ", ") + " or " + choices.last!
     case .text: "text"
     case .list: "values separated by commas"
+    case .namespaces: "NAME, or NAME:option=value;option=value"
     }
   }
 

@@ -80,7 +80,7 @@ public final class Settings: @unchecked Sendable {
   /// Sets a value before the node starts.
   public func configure(_ name: String, to text: String, from origin: SettingOrigin) throws(SettingError) {
     guard let setting = Setting.named(name) else { throw SettingError(unknown: name, text) }
-    store([(setting, try setting.parse(text, machineMemoryBytes: machineMemoryBytes))], origin)
+    try store([(setting, try setting.parse(text, machineMemoryBytes: machineMemoryBytes))], origin)
   }
 
   /// Changes values while the node runs: all of them, or none if one is refused. Listeners have run when this returns.
@@ -97,9 +97,13 @@ public final class Settings: @unchecked Sendable {
       if let (most, why) = state.withLock({ $0.ceilings[change.id] }), value.number > most {
         throw SettingError(.conflict(why), setting, change.text)
       }
+      if setting.isRepeatable, value.number == 0 {
+        throw SettingError(
+          .conflict("a namespace stays until the node ends; declare one to add it"), setting, change.text)
+      }
       accepted.append((setting, value))
     }
-    store(accepted, .runtime)
+    try store(accepted, .runtime)
     let changed = Set(accepted.map(\.0.id))
     // No lock is held while listeners run, because they take the store's. Whoever finishes last has seen the last
     // values: a listener that was overtaken runs again.
@@ -128,15 +132,26 @@ public final class Settings: @unchecked Sendable {
     state.withLock { $0.listeners.append((Set(ids), listener)) }
   }
 
-  private func store(_ values: [(Setting, SettingValue)], _ origin: SettingOrigin) {
-    state.withLock { state in
+  /// All or none. What may be given several times is added to what is there.
+  private func store(_ given: [(Setting, SettingValue)], _ origin: SettingOrigin) throws(SettingError) {
+    let refusal = state.withLock { state -> SettingError? in
+      var values = given
+      for index in values.indices where values[index].0.isRepeatable {
+        do throws(SettingError) {
+          let before = try NamespaceDeclaration.parse(state.texts[values[index].0.id.rawValue])
+          values[index].1 = NamespaceDeclaration.value(
+            try NamespaceDeclaration.merged(before, adding: values[index].1.text))
+        } catch { return error }
+      }
       state.version += 1
       for (setting, value) in values {
         state.texts[setting.id.rawValue] = value.text
         state.origins[setting.id.rawValue] = origin
         numbers[setting.id.rawValue].store(value.number, ordering: .relaxed)
       }
+      return nil
     }
+    if let refusal { throw refusal }
   }
 
   func ignoredValue(_ name: String) -> String? { state.withLock { $0.ignored[name] } }

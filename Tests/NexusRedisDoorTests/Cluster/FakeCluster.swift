@@ -30,7 +30,7 @@ final class FakeCluster {
     let to: MemberNumber?
     let kind: Operation.Kind
     let flags: Operation.Flags
-    let database: UInt8
+    let database: UInt16
     let protocolVersion: UInt8
     let slot: Slot
     let words: [[UInt8]]

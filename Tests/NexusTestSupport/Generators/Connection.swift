@@ -3,7 +3,8 @@ extension CommandShape {
   public static let connection: [CommandShape] = [
     .init(4) { $0.chance(50) ? ["PING"] : ["PING", $0.value()] },
     .init(4) { ["ECHO", $0.value()] },
-    .init(2) { ["SELECT", $0.chance(80) ? $0.pick(["0", "0", "0", "1"]) : $0.oddWord()] },
+    // A word that is no number may be a namespace's name here.
+    .init(2, .anyError) { ["SELECT", $0.chance(80) ? $0.pick(["0", "0", "0", "1"]) : $0.oddWord()] },
     .init(2) { ["CLIENT", $0.anyCase("SETNAME"), $0.pick(["worker", "", "with space", "new\nline", "ünï"])] },
     .init(2) { ["CLIENT", $0.anyCase("GETNAME")] },
     .init(1, .sameType) { _ in ["CLIENT", "ID"] },

@@ -1,10 +1,11 @@
 extension CommandTable {
   private static let flags: Command.Flags = [.admin, .noscript, .loading, .stale]
 
-  /// Access control as far as it exists: one user, `default`, who may do everything, with or without a password.
+  /// Access control as far as it exists: users are `default` and the namespaces; each may do everything, with or
+  /// without the one password.
   static let aclCommand = Command(
     "acl", arity: -2, [], group: .server, since: "6.0.0", complexity: "Depends on the subcommand",
-    summary: "Shows the one user, and the categories of commands.",
+    summary: "Shows the users, and the categories of commands.",
     subcommands: [
       Command(
         "acl|cat", arity: -2, [.noscript, .loading, .stale], group: .server, since: "6.0.0",
@@ -18,15 +19,15 @@ extension CommandTable {
         summary: "Shows the users as rules."
       ) { call in
         let secret = call.engine.node.settings.password.isEmpty ? "nopass" : "#(hidden)"
-        call.reply(strings: ["user default on \(secret) ~* &* +@all"])
+        call.reply(strings: call.store.userNames.map { "user \($0) on \(secret) ~* &* +@all" })
       },
       Command(
         "acl|users", arity: 2, flags, group: .server, since: "6.0.0", complexity: "O(1)", summary: "Lists the users."
-      ) { $0.reply(strings: ["default"]) },
+      ) { $0.reply(strings: $0.store.userNames) },
       Command(
         "acl|whoami", arity: 2, [.noscript, .loading, .stale], group: .server, since: "6.0.0", complexity: "O(1)",
         summary: "The user of this connection."
-      ) { $0.reply(bulk: "default") },
+      ) { $0.reply(bulk: $0.engine.user(of: $0.session)) },
       Command(
         "acl|help", arity: 2, [.loading, .stale], group: .server, since: "6.0.0", complexity: "O(1)",
         summary: "Lists the subcommands."
@@ -57,7 +58,7 @@ extension Call {
   }
 
   mutating func replyUser() {
-    guard self[2].elementsEqual("default".utf8) else { return replyNull() }
+    guard store.userNames.contains(text(2)) else { return replyNull() }
     let hasPassword = !engine.node.settings.password.isEmpty
     reply(mapOf: 6)
     reply(bulk: "flags")

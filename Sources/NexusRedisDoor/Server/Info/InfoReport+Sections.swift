@@ -122,5 +122,11 @@ extension InfoReport {
       guard keys > 0 else { continue }
       field("db\(database)", "keys=\(keys),expires=\(node.store.countWithExpiry(in: namespace))")
     }
+    for (number, name) in node.store.namedNamespaces {
+      let keys = node.store.count(in: number)
+      guard keys > 0 else { continue }
+      // Of the form that clients read; the prefix keeps it apart from what else INFO has.
+      field("ns_\(name)", "keys=\(keys),expires=\(node.store.countWithExpiry(in: number))")
+    }
   }
 }
