@@ -10,11 +10,12 @@ extension Cluster {
     synchronize(with: record.member.gossipAddress)
   }
 
-  /// This node was away: it asks any member what it has missed.
+  /// This node was away: it asks some members what it has missed. The first answer will do; not everybody need be able
+  /// to give one.
   func refreshMembership() {
     let others = gossip.records.filter { $0.status.isLive && $0.member.id != identity.id }
-    guard let other = others.randomElement() else { return slots.refreshed() }
-    synchronize(with: other.member.gossipAddress)
+    if others.isEmpty { return slots.refreshed() }
+    for other in others.shuffled().prefix(3) { synchronize(with: other.member.gossipAddress) }
   }
 
   func number(of id: MemberID) -> MemberNumber? { gossip.record(of: id) == nil ? nil : roster.number(of: id) }

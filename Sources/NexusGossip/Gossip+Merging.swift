@@ -3,8 +3,9 @@ import NexusModel
 /// Views merge like sets, line by line: whatever order news comes in, the result is the same.
 extension Gossip {
   /// Returns the place of the member in question if this node knows better than that.
+  /// - Parameter isDoubtful: it comes from somebody who was cut off from this node.
   @discardableResult
-  mutating func merge(_ update: GossipUpdate) -> Int? {
+  mutating func merge(_ update: GossipUpdate, isDoubtful: Bool) -> Int? {
     let record = update.record
     if record.member.id == me.member.id {
       let isOld = record.incarnation < me.incarnation
@@ -19,6 +20,7 @@ extension Gossip {
     }
     let known = table.entries[place].record
     if supersedes(record, known) {
+      if isDoubtful, doubts(record, place) { return suspect(record, place) }
       table.replace(place, with: record)
       settle(place, old: known, accuser: update.accuser)
     } else if record.incarnation == known.incarnation, record.status == .suspect, known.status == .suspect {
@@ -44,6 +46,11 @@ extension Gossip {
     lastChangeAt = clock
     suspicions[place] = nil
     leftAt[place] = nil
+    if let old, !old.status.isLive, record.status.isLive {
+      let moment = clock, patience = settings.doubtMilliseconds
+      returnedAt = returnedAt.filter { moment < $0.value + patience }
+      returnedAt[record.member.id] = clock
+    }
     switch record.status {
     case .alive: contacts.remove(record.member.gossipAddress)
     case .suspect: suspect(place, accuser: accuser)
@@ -74,6 +81,33 @@ extension Gossip {
   }
 
   // MARK: Suspicion
+
+  /// Whoever was lost to this node until just now may have lost all others by the same cut: that they died is no news
+  /// before they had the time to refute it.
+  func doubts(_ sender: MemberID) -> Bool {
+    guard let place = table.place(of: sender) else { return false }
+    if !table.isLive(place) { return true }
+    guard let since = returnedAt[sender] else { return false }
+    return clock < since + settings.doubtMilliseconds
+  }
+
+  private func doubts(_ record: MemberRecord, _ place: Int) -> Bool {
+    guard record.status == .dead else { return false }
+    return table.entries[place].record.status == .alive || suspicions[place]?.isOfDoubt == true
+  }
+
+  /// The member gets the shortest suspicion to refute its death.
+  private mutating func suspect(_ dead: MemberRecord, _ place: Int) -> Int? {
+    let known = table.entries[place].record
+    var record = dead
+    record.status = .suspect
+    guard supersedes(record, known) else { return nil }
+    table.replace(place, with: record)
+    settle(place, old: known, accuser: nil)
+    suspicions[place]?.becomeDoubt()
+    rewake(place)
+    return nil
+  }
 
   private mutating func suspect(_ place: Int, accuser: MemberID?) {
     let record = table.entries[place].record

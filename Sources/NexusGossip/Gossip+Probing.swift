@@ -44,8 +44,9 @@ extension Gossip {
   mutating func onMessage(_ message: GossipMessage, from address: NetworkAddress) {
     if message.sender.id == me.member.id { return onNamesake(message, from: address) }
     var outdated: Int?
+    let isDoubtful = doubts(message.sender.id)
     for update in message.updates {
-      if let place = merge(update), outdated != own { outdated = place }
+      if let place = merge(update, isDoubtful: isDoubtful), outdated != own { outdated = place }
     }
     notice(message.sender, digest: message.digest)
     let place = table.place(of: message.sender.id)

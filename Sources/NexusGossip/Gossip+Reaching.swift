@@ -49,10 +49,12 @@ extension Gossip {
       return
     }
     let isNew = table.place(of: state.sender.id) == nil
+    let isDoubtful = doubts(state.sender.id)
     let queued = news, before = outputs.count
     lastSynchronizeAt = clock
     for record in state.records where mergesStates {
-      merge(GossipUpdate(record: record, accuser: record.status == .suspect ? state.sender.id : nil))
+      let update = GossipUpdate(record: record, accuser: record.status == .suspect ? state.sender.id : nil)
+      merge(update, isDoubtful: isDoubtful)
     }
     if outputs.count - before > Self.newsOfOneState {
       news = queued

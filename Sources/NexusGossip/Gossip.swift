@@ -206,6 +206,9 @@ public struct Gossip: Sendable {
     leftAt = moved(leftAt, moves)
   }
 
+  /// When members that were lost came back, for as long as it matters.
+  var returnedAt: [MemberID: UInt64] = [:]
+
   /// By place: since when a member has left.
   var leftAt: [Int: UInt64] = [:]
 

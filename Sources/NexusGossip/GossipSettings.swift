@@ -23,6 +23,8 @@ public struct GossipSettings: Hashable, Sendable {
   public var refusedSuspicionMilliseconds: UInt64 = 250
   /// Local health goes from 0 (good) to this.
   public var healthLimit = 8
+  /// For so long after its return, what a lost member says of others' deaths only makes them suspect.
+  public var doubtMilliseconds: UInt64 = 2000
   /// A dead member is forgotten (`left`) after this.
   public var forgetAfterMilliseconds: UInt64 = 30_000
   /// Who left is remembered for this long, so that old news does not bring it back.

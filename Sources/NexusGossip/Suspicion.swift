@@ -28,6 +28,14 @@ struct Suspicion: Sendable {
     return true
   }
 
+  /// Of the word of somebody who takes it for dead already.
+  private(set) var isOfDoubt = false
+
+  mutating func becomeDoubt() {
+    isOfDoubt = true
+    cap(at: startedAt + shortest)
+  }
+
   mutating func cap(at time: UInt64) { capAt = min(capAt, time) }
 
   /// `longest - (longest - shortest) * log(c + 1) / log(k + 1)` for c of k confirmations.

@@ -85,6 +85,12 @@ public protocol MessageStreams: AnyObject {
     to address: NetworkAddress, path: String, headers: [(name: String, value: String)], timeoutMilliseconds: Int?,
     _ handler: any MessageStreamHandler
   ) -> any MessageStream
+  /// Nobody is believed to be at this address: this loop's connection to it is given up, and its streams end as lost. A
+  /// packet that the network swallowed is sent again after ever longer pauses, so an old connection stays silent for a
+  /// while after the network is mended; the next stream makes a new one.
+  ///
+  /// - Parameter ifEstablished: false gives up only one that is still being made.
+  func hangUp(_ address: NetworkAddress, ifEstablished: Bool)
   /// What a path leads to. A path that leads nowhere is answered `unimplemented`.
   func serve(_ path: String, _ service: @escaping MessageStreamService)
 }

@@ -37,6 +37,24 @@ import Testing
     #expect(gossip.healthScore == 1)
   }
 
+  @Test func whoWasLostIsNotBelievedWhenItSaysThatOthersAreDead() {
+    let b = Cast.record("b"), lost = Cast.record("c", 0, .dead)
+    var gossip = Cast.core("a", knowing: [b, lost])
+    let back = [Cast.record("c", 1), Cast.record("b", 0, .dead)]
+    let news = Cast.news(from: "c", back.map { GossipUpdate(record: $0) })
+    #expect(gossip.step(news, now: 10).changes.map(\.status) == [.alive, .suspect])
+    let list = GossipInput.state(GossipState(sender: GossipSender(Cast.member("c")), records: back))
+    for again in [news, list] { #expect(gossip.step(again, now: 20).changes.isEmpty) }
+    var silence = gossip
+    _ = gossip.step(Cast.news(from: "b", [GossipUpdate(record: Cast.record("b", 1))]), now: 30)
+    #expect(gossip.record(of: b.member.id)?.status == .alive)
+    // It is no lie for ever.
+    #expect(silence.idle(until: 1000).changes.contains(Cast.record("b", 0, .dead)))
+    // Nobody else's word is doubted.
+    _ = gossip.step(Cast.news(from: "x", [GossipUpdate(record: Cast.record("b", 1, .dead))]), now: 40)
+    #expect(gossip.record(of: b.member.id)?.status == .dead)
+  }
+
   @Test func myRefutationIsRepeatedToWhoMissedIt() {
     var gossip = Cast.core("a", knowing: [Cast.record("b")])
     let suspicion = [GossipUpdate(record: Cast.record("a", 0, .suspect), accuser: MemberID("b")!)]

@@ -154,7 +154,17 @@ public func eventually(seconds: Double = 10, _ holds: () throws -> Bool) rethrow
   let start = MonotonicClock.seconds()
   while true {
     if try holds() { return true }
-    if MonotonicClock.seconds() - start > seconds { return false }
+    if MonotonicClock.seconds() - start > seconds * Double(Environment.patience) { return false }
     usleep(5_000)
+  }
+}
+
+/// As `eventually`, for what takes long: other tests run meanwhile.
+public func inTheEnd(seconds: Double, _ holds: () throws -> Bool) async throws -> Bool {
+  let start = MonotonicClock.seconds()
+  while true {
+    if try holds() { return true }
+    if MonotonicClock.seconds() - start > seconds * Double(Environment.patience) { return false }
+    try await Task.sleep(nanoseconds: 100_000_000)
   }
 }

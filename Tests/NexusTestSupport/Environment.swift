@@ -8,6 +8,9 @@ public enum Environment {
     self[name].flatMap { Int($0) } ?? standard
   }
 
+  /// How many times longer than usual everything may take: `scripts/sanitized` says so of what it has built.
+  public static let patience = max(1, number("NEXUS_PATIENCE", default: 1))
+
   /// Where the built products are: the directory of the running test executable.
   public static var productsDirectory: String {
     var buffer = [CChar](repeating: 0, count: 4096)

@@ -142,7 +142,7 @@ private final class TalkingDoor: OutgoingDoor, @unchecked Sendable {
 }
 
 /// A connection that is begun and not waited for.
-private final class Filler {
+final class Filler {
   let descriptor: Int32
 
   init(port: UInt16) throws {

@@ -66,9 +66,12 @@ final class PeerLink: MessageStreamHandler {
     // What waits for a member that is back need not wait out the rest.
     if entry.isLive, !self.entry.isLive || hasMoved, case .resting = phase { phase = .closed }
     let died = self.entry.isLive && !entry.isLive
+    let oldAddress = self.entry.address
+    if !self.entry.isLive, entry.isLive { owner.streams.hangUp(entry.address, ifEstablished: false) }
     self.entry = entry
     if hasMoved || died {
       stream?.cancel(CallStatus(.unavailable, hasMoved ? "the member has moved" : "the member is dead"))
+      owner.streams.hangUp(oldAddress, ifEstablished: true)
     }
   }
 

@@ -29,3 +29,21 @@ extension WireEntry {
       stamp: entry.stamp, clientFlags: entry.clientFlags, version: entry.version, type: UInt32(entry.type.rawValue))
   }
 }
+
+extension [SettledKey] {
+  /// Hands the keys, as they travel, to `body`.
+  func withNames(_ body: ([WireKey]) -> Void) {
+    var bytes: [UInt8] = []
+    for key in self { bytes += key.key }
+    bytes.withUnsafeBytes { bytes in
+      var start = 0
+      body(
+        map { key in
+          defer { start += key.key.count }
+          return WireKey(
+            namespace: UInt32(key.namespace),
+            key: UnsafeRawBufferPointer(rebasing: bytes[start..<(start + key.key.count)]))
+        })
+    }
+  }
+}

@@ -12,7 +12,7 @@ final class SlotKeeper {
   private struct Expected {
     var pull: UInt64
     var from: MemberNumber
-    var overridesLocal: Bool
+    var local: LocalCopy
     /// The next stretch.
     var sequence: UInt32 = 0
   }
@@ -36,17 +36,21 @@ final class SlotKeeper {
   private var holdings: [UInt16: UInt64] = [:]
   private var streams: [SlotStream] = []
   private var nextTick: UInt64 = 0
+  private var lastStep: UInt64?
   private var streamedAt: UInt64 = 0
   private var allowance = 0
   /// Since the start.
   private(set) var bytesSent: UInt64 = 0
   private(set) var keptOut = KeptOutEntries()
-  private var needsRefresh = false
+  /// When the membership was last asked for that the ownership waits for.
+  private var refreshAskedAt: UInt64?
   /// Slots that have come whole in this turn, by their pull; empty: something has come.
   private var arrived: [Arrival: SlotSet] = [:]
 
   private static let tickMilliseconds: UInt64 = 50
   private static let streamMilliseconds: UInt64 = 5
+  /// Without an answer others are asked.
+  private static let refreshMilliseconds: UInt64 = 300
   private static let queuedBytesMost = 4 << 20
 
   init(cluster: Cluster, node: Node, worker: Worker) {
@@ -74,6 +78,7 @@ final class SlotKeeper {
       nextTick = now + Self.tickMilliseconds
       step(.tick)
       carryOut(fetches.tick(now: now))
+      if let refreshAskedAt, now >= refreshAskedAt + Self.refreshMilliseconds { askForRefresh() }
     }
     if !streams.isEmpty, now >= streamedAt + Self.streamMilliseconds { stream(now) }
   }
@@ -83,18 +88,32 @@ final class SlotKeeper {
 
   /// The membership was exchanged with another member.
   func refreshed() {
-    guard needsRefresh else { return }
-    needsRefresh = false
+    guard refreshAskedAt != nil else { return }
+    refreshAskedAt = nil
     step(.refreshed)
+  }
+
+  private func askForRefresh() {
+    refreshAskedAt = now
+    cluster.refreshMembership()
   }
 
   /// Others take this node for dead, so they may execute what it does.
   func away() { step(.away) }
 
+  private func sayAway() {
+    let still = lastStep.map { now - $0 } ?? 0
+    cluster.log.info(
+      "others may execute what this node did: it stops, and asks for what it has missed",
+      ("stood-still-milliseconds", "\(still)"))
+  }
+
   // MARK: Ownership
 
   private func step(_ input: OwnershipInput) {
+    let now = now
     let outputs = ownership.step(input, now: now)
+    defer { lastStep = now }
     guard !outputs.isEmpty else { return }
     var routesChanged = false
     for output in outputs {
@@ -139,8 +158,8 @@ final class SlotKeeper {
     case .route(let slots, let route):
       slots.forEach { node.routes.set($0, route) }
       return true
-    case .expect(let slots, let pull, let member, let overridesLocal):
-      slots.forEach { expected[$0.index] = Expected(pull: pull, from: member, overridesLocal: overridesLocal) }
+    case .expect(let slots, let pull, let member, let local):
+      slots.forEach { expected[$0.index] = Expected(pull: pull, from: member, local: local) }
     case .sources: break
     case .send(let message, let member): cluster.controlPeers.controlLink(to: member)?.send(OwnershipPost(message))
     case .stream(let slots, let holding, let pull, let member):
@@ -148,8 +167,8 @@ final class SlotKeeper {
       streams.append(SlotStream(slots: slots, holding: holding, pull: pull, member: member))
     case .synchronize(let member): cluster.synchronize(withMember: member)
     case .refresh:
-      needsRefresh = true
-      cluster.refreshMembership()
+      sayAway()
+      askForRefresh()
     case .drained(let unmoved): cluster.drained(unmoved)
     }
     return false
@@ -196,12 +215,12 @@ final class SlotKeeper {
     else { return }
     expected[entries.slot.index]?.sequence += 1
     for entry in entries.entries {
-      put(entry, overridesLocal: expectation.overridesLocal)
+      put(entry, overridesLocal: expectation.local != .newer)
     }
     for name in entries.absent {
       withKey(SettledKey(name)) { key in
         guard !node.incoming.isSettled(key) else { return }
-        if expectation.overridesLocal { removeEntry(key) }
+        if expectation.local == .older { removeEntry(key) }
         node.incoming.settle(key)
       }
     }
@@ -288,23 +307,7 @@ final class SlotKeeper {
 
   private func send(_ fetch: KeyFetch<SettledKey>, to id: MemberID) {
     guard let member = cluster.number(of: id), let link = cluster.controlPeers.controlLink(to: member) else { return }
-    withNames(fetch.keys) { link.send(Fetch(id: fetch.id, slot: fetch.slot, holding: fetch.holding, keys: $0)) }
-  }
-
-  /// Hands the keys, as they travel, to `body`.
-  private func withNames(_ keys: [SettledKey], _ body: ([WireKey]) -> Void) {
-    var bytes: [UInt8] = []
-    for key in keys { bytes += key.key }
-    bytes.withUnsafeBytes { bytes in
-      var start = 0
-      body(
-        keys.map { key in
-          defer { start += key.key.count }
-          return WireKey(
-            namespace: UInt32(key.namespace),
-            key: UnsafeRawBufferPointer(rebasing: bytes[start..<(start + key.key.count)]))
-        })
-    }
+    fetch.keys.withNames { link.send(Fetch(id: fetch.id, slot: fetch.slot, holding: fetch.holding, keys: $0)) }
   }
 
   private func answer(_ fetch: Fetch, to member: MemberNumber) {

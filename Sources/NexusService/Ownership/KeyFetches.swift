@@ -40,6 +40,8 @@ public struct KeyFetches<Key: Hashable & Sendable>: Sendable {
     let slot: Slot
     let waiter: UInt64
     var keys: [Key]
+    /// They do not exist in the history that is being asked; another one may know them.
+    var absent: [Key] = []
     var asked: Holding
     var askedAt: UInt64
   }
@@ -78,7 +80,14 @@ public struct KeyFetches<Key: Hashable & Sendable>: Sendable {
     guard let place = list.firstIndex(of: .holder(fetch.asked)) else { return proceed(fetch, from: 0, now, hasLocal) }
     let isFirst = !list[..<place].contains(.local)
     fetch.keys.removeAll { answer.found.contains($0) || answer.absent.contains($0) }
-    return [.settle(slot, found: answer.found, absent: answer.absent, overridesLocal: isFirst)]
+    let history = list[place...].prefix { $0 != .otherHistory }
+    var absent = answer.absent
+    // An older copy in this node's store would come back if the key were not settled now.
+    if history.endIndex < list.endIndex, !history.contains(.local) {
+      fetch.absent += absent
+      absent = []
+    }
+    return [.settle(slot, found: answer.found, absent: absent, overridesLocal: isFirst)]
       + proceed(fetch, from: place + 1, now, hasLocal)
   }
 
@@ -121,7 +130,11 @@ public struct KeyFetches<Key: Hashable & Sendable>: Sendable {
     var effects: [KeyFetchEffect<Key>] = []
     let touched = open.filter { slots.contains($0.slot) && !list.contains(.holder($0.asked)) }
     open.removeAll { fetch in touched.contains { $0.id == fetch.id } }
-    for fetch in touched { effects += proceed(fetch, from: 0, now, hasLocal) }
+    for var fetch in touched {
+      fetch.keys += fetch.absent
+      fetch.absent = []
+      effects += proceed(fetch, from: 0, now, hasLocal)
+    }
     return effects
   }
 
@@ -131,7 +144,7 @@ public struct KeyFetches<Key: Hashable & Sendable>: Sendable {
   ) -> [KeyFetchEffect<Key>] {
     var fetch = fetch
     let list = sources(of: fetch.slot)
-    guard !list.isEmpty, !fetch.keys.isEmpty else { return [.ready(waiter: fetch.waiter)] }
+    guard !list.isEmpty, !fetch.keys.isEmpty || !fetch.absent.isEmpty else { return [.ready(waiter: fetch.waiter)] }
     var effects: [KeyFetchEffect<Key>] = []
     for source in list.dropFirst(place) {
       switch source {
@@ -141,8 +154,12 @@ public struct KeyFetches<Key: Hashable & Sendable>: Sendable {
         guard !local.isEmpty else { continue }
         effects.append(.settle(slot, found: [], absent: local, overridesLocal: false))
         fetch.keys.removeAll { hasLocal(slot, $0) }
-        if fetch.keys.isEmpty { return effects + [.ready(waiter: fetch.waiter)] }
+        if fetch.keys.isEmpty && fetch.absent.isEmpty { return effects + [.ready(waiter: fetch.waiter)] }
+      case .otherHistory:
+        fetch.keys += fetch.absent
+        fetch.absent = []
       case .holder(let holding):
+        if fetch.keys.isEmpty { continue }
         fetch.asked = holding
         fetch.askedAt = now
         open.append(fetch)
@@ -150,7 +167,7 @@ public struct KeyFetches<Key: Hashable & Sendable>: Sendable {
       }
     }
     // Nobody has them.
-    effects.append(.settle(fetch.slot, found: [], absent: fetch.keys, overridesLocal: false))
+    effects.append(.settle(fetch.slot, found: [], absent: fetch.keys + fetch.absent, overridesLocal: false))
     return effects + [.ready(waiter: fetch.waiter)]
   }
 }

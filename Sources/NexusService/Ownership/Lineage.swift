@@ -16,12 +16,22 @@ struct Lineage: Hashable, Sendable {
     }
   }
 
-  var overridesLocal: Bool { behind.first != .local }
+  /// What the store of this node has, beside what the first holder sends.
+  var localCopy: LocalCopy {
+    guard let local = behind.firstIndex(of: .local) else { return .older }
+    if local == 0 { return .newer }
+    return behind[..<local].contains(.otherHistory) ? .other : .older
+  }
 
   /// Without what stands before and behind nothing.
   static func normalized(_ behind: [KeySource], _ settled: [Holding]) -> Lineage {
-    let hasHolder = behind.contains { $0 != .local }
-    return Lineage(behind: hasHolder ? behind : [], settled: settled)
+    var left: [KeySource] = []
+    for source in behind where source != .otherHistory || left.last != nil && left.last != .otherHistory {
+      left.append(source)
+    }
+    if left.last == .otherHistory { left.removeLast() }
+    let hasHolder = left.contains { if case .holder = $0 { true } else { false } }
+    return Lineage(behind: hasHolder ? left : [], settled: settled)
   }
 
   /// Without the sources that are not kept. What they settled before stays known: they might come back with it.
@@ -76,7 +86,7 @@ struct Succession {
         forgetsOwn = true
       } else if !behind.contains(.local) {
         // A late copy: it gives what nobody else has.
-        behind.append(.local)
+        behind += [.otherHistory, .local]
       }
     }
     lineage = Lineage.normalized(behind, held.settled.filter { $0.member != me }).keeping { isLive($0.member) }
@@ -93,6 +103,7 @@ struct Succession {
     var settled: [Holding] = []
     for each in all { for holding in each.settled where !settled.contains(holding) { settled.append(holding) } }
     let order = Self.nearestFirst(all.filter { !settled.contains($0.holding) })
+    let isTold = Set(all.flatMap(\.behind))
     lineage.settled = settled.filter { $0.member != me }
 
     var behind: [KeySource] = []
@@ -108,6 +119,8 @@ struct Succession {
     for holding in order {
       let source: KeySource = holding.member == me ? .local : .holder(holding)
       if keepsSettled && source == .local || behind.contains(source) { continue }
+      // Nobody before it has told of it.
+      if !isTold.contains(holding) { behind.append(.otherHistory) }
       behind.append(source)
     }
     lineage = .normalized(behind, lineage.settled)

@@ -168,6 +168,7 @@ extension Ownership {
       if old.holders.contains(held.holding) || old.settled.contains(held.holding) { continue }
       var lineage = old
       if old.isWhole { lineage.behind = [.local] }
+      lineage.behind.append(.otherHistory)
       for holding in [held.holding] + held.behind where isLive(holding.member) && holding.member != me {
         if lineage.holders.contains(holding) || old.settled.contains(holding) { continue }
         lineage.behind.append(.holder(holding))
@@ -176,6 +177,7 @@ extension Ownership {
         if lineage.holders.contains(holding) || lineage.settled.contains(holding) { continue }
         lineage.settled.append(holding)
       }
+      lineage = .normalized(lineage.behind, lineage.settled)
       executing.change(part.slots) { _ in lineage }
       outputs.append(.execute(part.slots, sources: lineage.behind, keepsSettled: !old.isWhole))
     }

@@ -23,7 +23,7 @@ extension Ownership {
         wanted.subtract(slots)
         let id = newID()
         pulls.append(OpenPull(id: id, holding: holding, slots: slots, progressAt: now))
-        outputs.append(.expect(slots, pull: id, from: member, overridesLocal: group.key.overridesLocal))
+        outputs.append(.expect(slots, pull: id, from: member, local: group.key.localCopy))
         send(.pull(id: id, SlotsOfHolding(number: holding.number, slots: slots)), to: member)
       }
     }

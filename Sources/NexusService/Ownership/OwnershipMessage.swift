@@ -17,6 +17,9 @@ public enum KeySource: Hashable, Sendable {
   /// This node's own store, as far as its keys are not settled: what it kept from an earlier time. Stands once at most.
   case local
   case holder(Holding)
+  /// What stands behind this comes of another history, told by nobody before it: of a half that was torn off, or of a
+  /// member that was away. It may have what does not exist in theirs.
+  case otherHistory
 }
 
 /// Slots that were executed by one member, with what there is to know about their keys.

@@ -64,6 +64,16 @@ public enum OwnershipInput: Sendable {
   case tick
 }
 
+/// What this node's store has of a slot that is not settled, beside what a holder has.
+public enum LocalCopy: Hashable, Sendable {
+  /// It stays: only what is missing is put.
+  case newer
+  /// An entry replaces it, an absence removes it. Also where there can be none.
+  case older
+  /// Of another history: an entry replaces it, but that there is none says nothing about it.
+  case other
+}
+
 /// In the order in which they are to be carried out, each done before the next one begins.
 public enum OwnershipOutput: Hashable, Sendable {
   /// Under the lock of each slot's stripe: the route is `route` from now on. The entries stay, and so does the set of
@@ -81,9 +91,9 @@ public enum OwnershipOutput: Hashable, Sendable {
   case whole(SlotSet)
   /// Slots that are not executed here.
   case route(SlotSet, SlotRoute)
-  /// Entries with this pull's id may be put into these slots, and with no earlier id. `overridesLocal`: an entry
-  /// replaces an unsettled one of this node's store, and an absence removes it; else what is there stays.
-  case expect(SlotSet, pull: UInt64, from: MemberNumber, overridesLocal: Bool)
+  /// Entries with this pull's id may be put into these slots, and with no earlier id; `local` says what they are beside
+  /// unsettled ones of this node's store.
+  case expect(SlotSet, pull: UInt64, from: MemberNumber, local: LocalCopy)
   case send(OwnershipMessage, to: MemberNumber)
   /// Send the entries of these slots, and (where the slot was not whole) the names of settled keys that are absent. A
   /// later pull of the same member replaces an earlier one.

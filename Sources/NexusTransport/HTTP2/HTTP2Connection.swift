@@ -8,6 +8,8 @@ final class HTTP2Connection: HTTP2SessionOwner {
   private(set) var session: HTTP2Session!
   /// nil until it is established.
   var id: ConnectionID?
+  /// What it will be then, where this side makes it.
+  var dialing: ConnectionID?
   /// Where it leads; nil for one that was accepted.
   let address: NetworkAddress?
   /// In the door's list.

@@ -49,6 +49,13 @@ public final class HTTP2Door: OutgoingDoor, MessageStreams, @unchecked Sendable 
       authority: address.description, path: path, headers: headers, timeoutMilliseconds: timeoutMilliseconds, handler)
   }
 
+  public func hangUp(_ address: NetworkAddress, ifEstablished: Bool) {
+    guard let connection = outgoing[address], ifEstablished || connection.id == nil else { return }
+    outgoing[address] = nil
+    connection.reason = "nobody is believed to be there"
+    if let id = connection.id ?? connection.dialing { loop.close(id, afterFlush: false) }
+  }
+
   private func connection(to address: NetworkAddress) -> HTTP2Connection {
     if let connection = outgoing[address] {
       if !connection.session.isGoingAway && !connection.isClosing && connection.reason == nil { return connection }
@@ -57,7 +64,7 @@ public final class HTTP2Door: OutgoingDoor, MessageStreams, @unchecked Sendable 
     outgoing[address] = connection
     add(connection)
     connection.session.peer = address.description
-    loop.connect(
+    connection.dialing = loop.connect(
       to: address, timeoutMilliseconds: limits.connectTimeoutMilliseconds, self,
       Unmanaged.passRetained(connection).toOpaque())
     return connection

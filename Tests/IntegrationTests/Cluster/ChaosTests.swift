@@ -8,7 +8,7 @@ extension ClusterTests {
   /// What the stories show once, at length, and measured: `make chaos`. Each part adds its lines to a report.
   @Suite(.enabled(if: Environment["NEXUSCACHE_CHAOS"] != nil, "make chaos runs it"))
   struct Chaos {
-    private static func report(_ lines: String...) {
+    static func report(_ lines: String...) {
       let text = lines.joined(separator: "\n") + "\n"
       print(text)
       guard let path = Environment["NEXUSCACHE_CHAOS_REPORT"], let file = fopen(path, "a") else { return }
@@ -16,7 +16,12 @@ extension ClusterTests {
       fclose(file)
     }
 
-    private static func seconds(_ value: Double) -> String { String(format: "%.2f s", value) }
+    static func seconds(_ value: Double) -> String { String(format: "%.2f s", value) }
+
+    static func summary(_ values: [Double]) -> String {
+      let sorted = values.sorted()
+      return "median \(seconds(sorted[sorted.count / 2])), worst \(seconds(sorted.last!))"
+    }
 
     @Test("operations from every node of a healthy cluster, through the doors for Redis and HTTP", arguments: [3, 5])
     func healthy(_ count: Int) throws {
@@ -78,13 +83,9 @@ extension ClusterTests {
           try cluster.restart(victim)
           try cluster.waitUntilWhole(seconds: 60)
         }
-        func summary(_ values: [Double]) -> String {
-          let sorted = values.sorted()
-          return "median \(Self.seconds(sorted[sorted.count / 2])), worst \(Self.seconds(sorted.last!))"
-        }
         Self.report(
-          "| kill -9 of one of three, \(count) times | last operation that failed: \(summary(failing)) "
-            + "| last that failed or took over 0.25 s: \(summary(late)) |")
+          "| kill -9 of one of three, \(count) times | last operation that failed: \(Self.summary(failing)) "
+            + "| last that failed or took over 0.25 s: \(Self.summary(late)) |")
       }
     }
 
@@ -108,7 +109,7 @@ extension ClusterTests {
         let tally = load.stop()
         try cluster.expectNothingFailed(tally)
         let logs = cluster.nodes.map(\.log)
-        let deaths = logs.reduce(0) { $0 + $1.components(separatedBy: "a member has died").count - 1 }
+        let deaths = cluster.deaths
         let suspicions = logs.reduce(0) { $0 + $1.components(separatedBy: "a member is suspect").count - 1 }
         cluster.expect(deaths == 0, "\(deaths) times a living member was taken for dead")
         Self.report(

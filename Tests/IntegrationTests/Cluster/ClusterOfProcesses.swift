@@ -4,7 +4,8 @@ import NexusModel
 import NexusTestSupport
 import Testing
 
-/// Some nodes as real processes on loopback, which a story joins, kills, stops and starts again.
+/// Some nodes as real processes, which a story joins, kills, stops and starts again: on loopback, or each on a host of
+/// its own in a private network.
 ///
 /// Their logs are shown, and kept, where something fails. All of them end with the cluster.
 final class ClusterOfProcesses {
@@ -17,36 +18,39 @@ final class ClusterOfProcesses {
     let logPath: String
     /// Those of `serve`, without `join`.
     let arguments: [String]
+    let place: Place
     fileprivate(set) var process: ChildProcess
     /// Its end, where it comes, is what the story wants.
     var mayEnd = false
 
     fileprivate init(
-      _ id: String, _ ports: [Int], _ logPath: String, _ arguments: [String], join: [String]
+      _ id: String, _ ports: [Int], _ logPath: String, _ place: Place, _ arguments: [String], join: [String]
     ) throws {
-      (self.id, self.logPath) = (id, logPath)
+      (self.id, self.logPath, self.place) = (id, logPath, place)
       (redisPort, clusterPort, httpPort, peerPort) = (ports[0], ports[1], ports[2], ports[3])
       self.arguments =
         [
-          "serve", "--bind", "127.0.0.1", "--node-id", id, "--redis-port", "\(ports[0])", "--cluster-port",
+          "serve", "--bind", place.bind, "--node-id", id, "--redis-port", "\(ports[0])", "--cluster-port",
           "\(ports[1])", "--http-port", "\(ports[2])", "--peer-port", "\(ports[3])",
         ] + arguments
-      process = try Self.launch(self.arguments, join, logPath)
+      process = try Self.launch(self.arguments, place, join, logPath)
     }
 
-    fileprivate static func launch(_ arguments: [String], _ join: [String], _ logPath: String) throws -> ChildProcess {
+    fileprivate static func launch(
+      _ arguments: [String], _ place: Place, _ join: [String], _ logPath: String
+    ) throws -> ChildProcess {
       let joining = join.isEmpty ? [] : ["--join", join.joined(separator: ",")]
-      return try ChildProcess(NexusServer.executable, arguments + joining, output: logPath)
+      return try place.inside { try ChildProcess(NexusServer.executable, arguments + joining, output: logPath) }
     }
 
-    var peerAddress: String { "127.0.0.1:\(peerPort)" }
+    var peerAddress: String { "\(place.address):\(peerPort)" }
     var isRunning: Bool { process.exitStatus() == nil }
     var log: String { process.output }
     func client(timeoutSeconds: Int = 20) throws -> RESPClient {
-      try RESPClient(.tcp(port: redisPort), timeoutSeconds: timeoutSeconds)
+      try place.inside { try RESPClient(.tcp(port: redisPort), timeoutSeconds: timeoutSeconds) }
     }
     func http(_ method: String, _ path: String, _ body: [UInt8] = []) throws -> HTTPExchange {
-      try HTTPExchange(method, path, body, port: httpPort)
+      try place.inside { try HTTPExchange(method, path, body, port: httpPort) }
     }
 
     /// As if its power had failed.
@@ -63,32 +67,85 @@ final class ClusterOfProcesses {
     }
   }
 
+  /// Where a node is, and where its clients are: they speak to it over loopback.
+  enum Place: Sendable {
+    case loopback
+    case host(Int, PrivateNetwork)
+
+    var address: String {
+      switch self {
+      case .loopback: "127.0.0.1"
+      case .host(let number, let network): network.address(of: number)
+      }
+    }
+    /// Outside of this machine's own network, nothing but the other hosts can reach the address.
+    var bind: String {
+      switch self {
+      case .loopback: address
+      case .host: "\(address),127.0.0.1"
+      }
+    }
+    func inside<Value>(_ body: () throws -> Value) throws -> Value {
+      switch self {
+      case .loopback: try body()
+      case .host(let number, let network): try network.inside(number, body)
+      }
+    }
+  }
+
   private(set) var nodes: [Node] = []
   private let directory = Environment.makeTemporaryDirectory()
   private let settings: [String]
   private let threads: Int
+  private let network: PrivateNetwork?
   private var hasFailed = false
 
   /// So many nodes that are one cluster.
-  init(_ count: Int, threads: Int = 1, _ settings: [String] = []) throws {
-    (self.threads, self.settings) = (threads, settings)
+  /// - Parameter network: has a host for each node, and for each stranger.
+  init(_ count: Int, threads: Int = 1, _ settings: [String] = [], on network: PrivateNetwork? = nil) throws {
+    (self.threads, self.settings, self.network) = (threads, settings, network)
     try add(count)
   }
 
+  private func nextPlace() -> Place { network.map { .host(nodes.count + strangers.count, $0) } ?? .loopback }
+
   /// Runs a story with a cluster, and looks afterwards whether a node has ended by itself.
   static func story(
-    _ count: Int, threads: Int = 1, _ settings: [String] = [], _ tell: (ClusterOfProcesses) throws -> Void
+    _ count: Int, threads: Int = 1, _ settings: [String] = [], on network: PrivateNetwork? = nil,
+    _ tell: (ClusterOfProcesses) throws -> Void
   ) throws {
-    let start = MonotonicClock.seconds()
-    var formed = 0.0
-    let cluster = try ClusterOfProcesses(count, threads: threads, settings)
+    let cluster = try ClusterOfProcesses(count, threads: threads, settings, on: network)
     do {
-      try cluster.waitUntilWhole()
-      formed = MonotonicClock.seconds() - start
+      try cluster.form()
       try tell(cluster)
     } catch { cluster.expect(false, "\(error)") }
-    cluster.end()
-    let seconds = [MonotonicClock.seconds() - start, formed].map { String(format: "%.1f s", $0) }
+    cluster.finish()
+  }
+
+  /// The same for a story that waits long.
+  static func longStory(
+    _ count: Int, _ settings: [String] = [], on network: PrivateNetwork? = nil,
+    _ tell: (ClusterOfProcesses) async throws -> Void
+  ) async throws {
+    let cluster = try ClusterOfProcesses(count, settings, on: network)
+    do {
+      try cluster.form()
+      try await tell(cluster)
+    } catch { cluster.expect(false, "\(error)") }
+    cluster.finish()
+  }
+
+  private let start = MonotonicClock.seconds()
+  private var formedAfter = 0.0
+
+  private func form() throws {
+    try waitUntilWhole()
+    formedAfter = MonotonicClock.seconds() - start
+  }
+
+  private func finish() {
+    end()
+    let seconds = [MonotonicClock.seconds() - start, formedAfter].map { String(format: "%.1f s", $0) }
     print("\(Test.current?.name ?? ""): \(seconds[0]), formed in \(seconds[1])")
   }
 
@@ -116,10 +173,10 @@ final class ClusterOfProcesses {
       let id = "n\(nodes.count + 1)"
       let seeds = join ?? running.prefix(2).map(\.peerAddress)
       let node = try Node(
-        id, Ports.next(4), "\(directory)/\(id).log",
+        id, Ports.next(4), "\(directory)/\(id).log", nextPlace(),
         [
           "--threads", "\(threads)", "--data-dir", directory, "--max-memory", "1gb", "--cluster-name", "stories",
-          "--cluster-secret", "known to the members",
+          "--cluster-secret", "known to the members", "--forward-timeout", "\(2 * Environment.patience)s",
         ] + settings + further, join: seeds)
       nodes.append(node)
       return node
@@ -130,7 +187,7 @@ final class ClusterOfProcesses {
   /// A node that is not to become a member of this cluster, or has an id that is another's already.
   func addStranger(_ id: String, _ further: [String]) throws -> Node {
     let node = try Node(
-      id, Ports.next(4), "\(directory)/\(id)-stranger-\(strangers.count).log",
+      id, Ports.next(4), "\(directory)/\(id)-stranger-\(strangers.count).log", nextPlace(),
       [
         "--threads", "1", "--data-dir", directory, "--max-memory", "100mb", "--cluster-name", "stories",
         "--cluster-secret", "known to the members",
@@ -145,14 +202,16 @@ final class ClusterOfProcesses {
   func restart(_ node: Node) throws {
     let seeds = running.filter { $0 !== node }.map(\.peerAddress)
     node.mayEnd = false
-    node.process = try Node.launch(node.arguments, seeds, node.logPath)
+    node.process = try Node.launch(node.arguments, node.place, seeds, node.logPath)
   }
 
   // MARK: Waiting
 
-  /// All nodes that run see one another, and every slot is executed by one of them.
-  func waitUntilWhole(seconds: Double = 30, _ location: SourceLocation = #_sourceLocation) throws {
-    let members = running
+  /// All nodes that run (or these) see one another alive and nobody else, and every slot is executed by one of them.
+  func waitUntilWhole(
+    _ nodes: [Node]? = nil, seconds: Double = 30, _ location: SourceLocation = #_sourceLocation
+  ) throws {
+    let members = nodes ?? running
     let isWhole = eventually(seconds: seconds) {
       let states = members.compactMap { try? $0.state() }
       return states.count == members.count && Set(states.map(\.version)).count == 1
@@ -195,6 +254,12 @@ struct ClusterState {
 }
 
 extension ClusterOfProcesses.Node {
+  /// For clients with threads of their own.
+  var door: CountingLoad.Door {
+    let (place, port) = (place, redisPort)
+    return { try place.inside { try RESPClient(.tcp(port: port), timeoutSeconds: 15) } }
+  }
+
   func state() throws -> ClusterState {
     let exchange = try http("GET", "/v1/cluster/state")
     guard let json = try JSONSerialization.jsonObject(with: Data(exchange.body)) as? [String: Any],

@@ -145,7 +145,7 @@ extension ClusterTests {
     func standStill() throws {
       try ClusterOfProcesses.story(3) { cluster in
         let own = try cluster[2].ownKeys("kept", 60)
-        let load = CountingLoad(clients: 4, ports: cluster.nodes[..<2].map(\.redisPort), mayForget: true) { client in
+        let load = CountingLoad(clients: 4, doors: cluster.nodes[..<2].map(\.door), mayForget: true) { client in
           own.enumerated().filter { $0.offset % 4 == client }.map(\.element)
         }
         cluster.expect(load.goesOn(for: 500))

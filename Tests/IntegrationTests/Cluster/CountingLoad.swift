@@ -64,9 +64,13 @@ final class CountingLoad: Sendable {
     }
   }
 
-  /// Ports of Redis doors; client n begins with the nth.
-  private let ports: [Int]
+  /// A connection of its own to a node.
+  typealias Door = @Sendable () throws -> RESPClient
+
+  /// Client n begins with the nth.
+  private let doors: [Door]
   private let keys: @Sendable (_ client: Int) -> [String]
+  private let shared: [String]
   /// Keys may have been lost with their node: a value that is too small is no mistake.
   private let mayForget: Bool
   private let operationsEach: Int
@@ -75,12 +79,16 @@ final class CountingLoad: Sendable {
   private let total = Guarded(Tally())
   private let threads = Guarded<[Background]>([])
 
-  /// - Parameter keys: those of a client beside the shared ones.
+  /// - Parameters:
+  ///   - keys: those of a client beside the shared ones.
+  ///   - shared: every fifth operation is one of these.
   init(
-    clients: Int, ports: [Int], mayForget: Bool = false, operationsEach: Int = .max,
+    clients: Int, doors: [Door], mayForget: Bool = false, operationsEach: Int = .max,
+    shared: [String] = (0..<20).map { "shared:\($0)" },
     keys: @escaping @Sendable (_ client: Int) -> [String] = { client in (0..<40).map { "own:\(client):\($0)" } }
   ) {
-    (self.ports, self.keys, self.mayForget, self.operationsEach) = (ports, keys, mayForget, operationsEach)
+    (self.doors, self.keys, self.shared) = (doors, keys, shared)
+    (self.mayForget, self.operationsEach) = (mayForget, operationsEach)
     let started = (0..<clients).map { number in Background { [self] in run(number) } }
     threads.withLock { $0 = started }
   }
@@ -88,8 +96,7 @@ final class CountingLoad: Sendable {
   convenience init(
     clients: Int, _ nodes: [ClusterOfProcesses.Node], mayForget: Bool = false, operationsEach: Int = .max
   ) {
-    self.init(
-      clients: clients, ports: nodes.map(\.redisPort), mayForget: mayForget, operationsEach: operationsEach)
+    self.init(clients: clients, doors: nodes.map(\.door), mayForget: mayForget, operationsEach: operationsEach)
   }
 
   var operations: Int { done.load(ordering: .relaxed) }
@@ -112,13 +119,13 @@ final class CountingLoad: Sendable {
   }
 
   private func run(_ number: Int) {
-    var client = Client(number, ports, mayForget: mayForget)
+    var client = Client(number, doors, mayForget: mayForget)
     let own = keys(number)
     var round = 0
     while round < operationsEach, !isOver.load(ordering: .relaxed) {
       round += 1
-      if round % 5 == 0 {
-        client.increment("shared:\(round / 5 % 20)", isShared: true)
+      if round % 5 == 0, !shared.isEmpty {
+        client.increment(shared[round / 5 % shared.count], isShared: true)
       } else {
         let key = own[round % own.count]
         if round % 3 == 0 { client.read(key) } else { client.increment(key, isShared: false) }
@@ -131,13 +138,13 @@ final class CountingLoad: Sendable {
 
   private struct Client {
     var tally = Tally()
-    private let ports: [Int]
+    private let doors: [Door]
     private let mayForget: Bool
     private var place: Int
     private var connection: RESPClient?
 
-    init(_ number: Int, _ ports: [Int], mayForget: Bool) {
-      (self.ports, self.mayForget, place) = (ports, mayForget, number)
+    init(_ number: Int, _ doors: [Door], mayForget: Bool) {
+      (self.doors, self.mayForget, place) = (doors, mayForget, number)
     }
 
     private enum Outcome {
@@ -154,7 +161,7 @@ final class CountingLoad: Sendable {
       }
       do {
         while connection == nil {
-          do { connection = try RESPClient(.tcp(port: ports[place % ports.count]), timeoutSeconds: 15) } catch {
+          do { connection = try doors[place % doors.count]() } catch {
             place += 1
             tally.reconnected += 1
             if MonotonicClock.seconds() - start > 15 { throw error }

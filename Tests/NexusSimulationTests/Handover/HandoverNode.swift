@@ -67,7 +67,7 @@ protocol HandoverHost: AnyObject {
 final class HandoverNode {
   struct Expected {
     var pull: UInt64
-    var overridesLocal: Bool
+    var local: LocalCopy
   }
 
   let index: Int
@@ -149,8 +149,8 @@ final class HandoverNode {
         expected[slot] = nil
       }
     case .route(let slots, let route): slots.forEach { routes[Int($0.index)] = route }
-    case .expect(let slots, let pull, _, let overridesLocal):
-      slots.forEach { expected[$0] = Expected(pull: pull, overridesLocal: overridesLocal) }
+    case .expect(let slots, let pull, _, let local):
+      slots.forEach { expected[$0] = Expected(pull: pull, local: local) }
       nextChunk[pull] = [:]
     case .send(let message, let member): world.send(.ownership(rewritten(message)), from: index, to: Int(member))
     case .stream(let slots, let holding, let pull, let member): stream(slots, holding, pull, to: Int(member))
@@ -245,8 +245,8 @@ final class HandoverNode {
       guard nextChunk[pull]?[slot, default: 0] == place else { return }
       feed(.progressed(pull: pull))
       nextChunk[pull]?[slot] = place + 1
-      for (key, cell) in cells { settle(slot, key, cell, overridesLocal: expected.overridesLocal) }
-      for key in absent { settle(slot, key, nil, overridesLocal: expected.overridesLocal) }
+      for (key, cell) in cells { settle(slot, key, cell, overridesLocal: expected.local != .newer) }
+      for key in absent { settle(slot, key, nil, overridesLocal: expected.local == .older) }
       if isLast { feed(.arrived(SlotSet([slot]), pull: pull, from: MemberNumber(sender))) }
     case .empty(let pull, let slots):
       feed(.arrived(SlotSet(slots.slots.filter { expected[$0]?.pull == pull }), pull: pull, from: MemberNumber(sender)))

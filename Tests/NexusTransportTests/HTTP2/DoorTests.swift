@@ -251,6 +251,31 @@ final class SharedRecorder: MessageStreamHandler, @unchecked Sendable {
     #expect(!alive.isClosed)
   }
 
+  @Test func `a connection that is hung up ends its streams, and the next one makes another`() throws {
+    let pair = try DoorPair()
+    func hangUp(_ address: NetworkAddress, ifEstablished: Bool) {
+      pair.loop.post { [door = pair.door] in door.hangUp(address, ifEstablished: ifEstablished) }
+    }
+    let recorder = pair.stream("/test.Echo/Stream") { $0.onOpened = { _ = $0.send(text: "x") } }
+    #expect(eventually { recorder.messages.load(ordering: .acquiring) == 1 })
+    hangUp(pair.address, ifEstablished: false)
+    #expect(try pair.call("/test.Echo/Once", [1])?.get() == [1])
+    #expect(!recorder.isClosed)
+    hangUp(pair.address, ifEstablished: true)
+    #expect(eventually { recorder.isClosed })
+    #expect(recorder.end.withLock { $0?.cause } == .lost)
+    #expect(try pair.call("/test.Echo/Once", [2])?.get() == [2])
+    // One that is still being made: nobody takes it.
+    let full = try MuteListener(backlog: 0)
+    let fillers = try (0..<3).map { _ in try Filler(port: full.port) }
+    let address = NetworkAddress(host: "127.0.0.1", port: full.port)
+    let waiting = pair.stream("/test.Echo/Stream", to: address) { _ in }
+    hangUp(address, ifEstablished: false)
+    #expect(eventually { waiting.isClosed })
+    #expect(waiting.end.withLock { $0?.isUntouched } == true)
+    withExtendedLifetime(fillers) {}
+  }
+
   @Test(arguments: ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\u{16}\u{3}\u{1} hello", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"])
   func `what does not speak HTTP/2 is turned away with a word in the log`(_ text: String) throws {
     let pair = try DoorPair()
