@@ -20,6 +20,9 @@ let package = Package(
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("microhttpd")]),
     .target(name: "CNghttp2", linkerSettings: [.linkedLibrary("nghttp2")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(name: "CPostgres", linkerSettings: [.linkedLibrary("pq")]),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(name: "CHiredis", linkerSettings: [.linkedLibrary("hiredis")]),
 
     // L0: the vocabulary.
     .target(name: "NexusModel"),
@@ -52,7 +55,9 @@ let package = Package(
       ]),
     .target(name: "NexusTelemetry", dependencies: ["NexusModel", "NexusService"]),
     .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService", "NexusWire"]),
-    .target(name: "NexusOrigins", dependencies: ["NexusModel", "NexusService", "CLinux", "CSQLite"]),
+    .target(
+      name: "NexusOrigins",
+      dependencies: ["NexusModel", "NexusService", "CLinux", "CSQLite", "CPostgres", "CCurl", "CHiredis"]),
 
     // L4: where adapters meet, and the executable.
     .target(

@@ -8,10 +8,16 @@ import Testing
 @Suite struct ClosureOriginTests {
   private struct Broken: Error, CustomStringConvertible { let description = "the database is on fire" }
 
-  private func value(_ text: String) -> OriginValue { OriginValue(Array(text.utf8)) }
+  /// Tasks may have to wait for a thread of the few that other tests use as well.
+  private func limits(_ change: (inout OriginLimits) -> Void = { _ in }) -> OriginLimits {
+    var limits = OriginLimits()
+    limits.timeoutMilliseconds = 120_000
+    change(&limits)
+    return limits
+  }
 
   @Test func aClosureGivesAValueOrNilOrThrows() async {
-    let origin = ClosureOrigin(name: "closure") { key, context in
+    let origin = ClosureOrigin(name: "closure", limits: limits()) { key, context in
       #expect(context.deadline > .now)
       switch String(decoding: key, as: UTF8.self) {
       case "Tom": return OriginValue(Array("630".utf8), OriginFreshness(timeToLiveMilliseconds: 5))
@@ -32,7 +38,7 @@ import Testing
   }
 
   @Test func aClosureThatThrowsForOneKeyDoesNotCloseTheDoorForOthers() async {
-    let origin = ClosureOrigin(name: "closure") { key, _ in
+    let origin = ClosureOrigin(name: "closure", limits: limits()) { key, _ in
       if key == [1] { throw Broken() }
       return OriginValue(key)
     }
@@ -43,9 +49,10 @@ import Testing
 
   @Test func aClosureThatNeverReturnsKeepsNobodyWaiting() async {
     let held = Guarded<[CheckedContinuation<Void, Never>]>([])
-    var limits = OriginLimits()
-    limits.connections = 2
-    limits.breakerFailures = 0
+    let limits = limits {
+      $0.connections = 2
+      $0.breakerFailures = 0
+    }
     let origin = ClosureOrigin(name: "closure", limits: limits) { key, _ in
       // It does not even mind being cancelled.
       await withCheckedContinuation { continuation in held.withLock { $0.append(continuation) } }
@@ -64,8 +71,9 @@ import Testing
 
   @Test func itsTaskIsCancelledWhenItsTimeIsOver() async {
     let wasCancelled = Guarded(false)
-    var limits = OriginLimits()
-    limits.breakerFailures = 0
+    let limits = limits {
+      $0.breakerFailures = 0
+    }
     let origin = ClosureOrigin(name: "closure", limits: limits) { _, _ in
       await withTaskCancellationHandler {
         try? await Task.sleep(for: .seconds(60))
@@ -85,7 +93,7 @@ import Testing
   }
 
   @Test func stoppingCancelsToo() async {
-    let origin = ClosureOrigin(name: "closure") { _, _ in
+    let origin = ClosureOrigin(name: "closure", limits: limits()) { _, _ in
       try await Task.sleep(for: .seconds(60))
       return nil
     }
@@ -98,8 +106,9 @@ import Testing
 
   @Test func noMoreRunAtOnceThanAllowed() async {
     let now = Guarded((now: 0, most: 0))
-    var limits = OriginLimits()
-    limits.connections = 3
+    let limits = limits {
+      $0.connections = 3
+    }
     let origin = ClosureOrigin(name: "closure", limits: limits) { key, _ in
       now.withLock {
         $0.now += 1
@@ -119,8 +128,9 @@ import Testing
   }
 
   @Test func aValueOverTheLimitIsAFailure() async {
-    var limits = OriginLimits()
-    limits.valueLimitBytes = 10
+    let limits = limits {
+      $0.valueLimitBytes = 10
+    }
     let origin = ClosureOrigin(name: "closure", limits: limits) { key, _ in OriginValue(key) }
     #expect(await origin.load("0123456789").text == "0123456789")
     #expect(await origin.load("0123456789a").cause == .tooLarge(limitBytes: 10))
@@ -130,7 +140,7 @@ import Testing
   @Test func writesGoToTheirOwnClosure() async {
     let table = Guarded<[[UInt8]: [UInt8]]>([:])
     let origin = ClosureOrigin(
-      name: "closure", store: { write, _ in table.withLock { $0[write.key] = write.value } },
+      name: "closure", limits: limits(), store: { write, _ in table.withLock { $0[write.key] = write.value } },
       load: { key, _ in table.withLock { $0[key] }.map { OriginValue($0) } })
     #expect(origin.canStore)
     #expect(await origin.store("a", "1").succeeded)
@@ -141,10 +151,10 @@ import Testing
   }
 
   @Test func whatAClosureLoadsInTurnKnowsOfTheLoadsItIsPartOf() async {
-    let inner = ClosureOrigin(name: "inner") { key, _ in
+    let inner = ClosureOrigin(name: "inner", limits: limits()) { key, _ in
       OriginValue(Array(LoadUnderway.chain.map { "\($0.origin):\($0.key)" }.joined(separator: " ").utf8))
     }
-    let outer = ClosureOrigin(name: "outer") { key, _ in
+    let outer = ClosureOrigin(name: "outer", limits: limits()) { key, _ in
       if case .value(let value) = await inner.load(key + [2]) { value } else { nil }
     }
     #expect(await outer.load([1]).text == "outer:[1] inner:[1, 2]")

@@ -22,6 +22,52 @@ import Testing
     #expect(configuration.name == "sqlite:/path/to.db")
   }
 
+  @Test func aServerAndAQuery() throws {
+    let configuration = try OriginConfiguration(
+      "postgres://us%40er:p%2Fw@db.example:5433/my%20scores?query=SELECT value FROM scores WHERE key = $1"
+        + "&sslmode=verify-full&ca-file=/etc/ca.pem&write=W $1 $2&delete=D $1&connections=2")
+    guard case .postgres(let source) = configuration.source else {
+      Issue.record("not PostgreSQL")
+      return
+    }
+    #expect(source.server == ServerAddress(host: "db.example", port: 5433, user: "us@er", password: "p/w"))
+    #expect(source.database == "my scores" && source.query == "SELECT value FROM scores WHERE key = $1")
+    #expect(source.tlsMode == "verify-full" && source.certificates == "/etc/ca.pem")
+    #expect(source.statements == WriteStatements(write: "W $1 $2", delete: "D $1"))
+    #expect(configuration.limits.connections == 2)
+    #expect(configuration.name == "postgres://us@er@db.example:5433/my scores")
+    let short = try OriginConfiguration("postgresql://tom@[::1]?query=q")
+    #expect(short.name == "postgres://tom@[::1]:5432/tom")
+    let local = try OriginConfiguration("postgres:///scores?query=q&socket=/run/postgresql")
+    #expect(local.name == "postgres:///run/postgresql/scores")
+  }
+
+  @Test func aRedisServerAndItsDatabase() throws {
+    let configuration = try OriginConfiguration("redis://:pass%23word@10.0.0.5/7?write=set&timeout=100ms")
+    var source = RedisSource(server: ServerAddress(host: "10.0.0.5", port: 6379, user: "", password: "pass#word"))
+    source.database = 7
+    source.takesWrites = true
+    #expect(configuration.source == .redis(source))
+    #expect(configuration.limits.timeoutMilliseconds == 100)
+    #expect(configuration.name == "redis://10.0.0.5:6379/7")
+    #expect(try OriginConfiguration("redis://host").name == "redis://host:6379/0")
+  }
+
+  @Test func anHTTPTemplateWithItsOptionsBehindAHash() throws {
+    let configuration = try OriginConfiguration(
+      "https://me:secret@scores.example/v1/{key}?unit=points#write=put&redirects=0&etags=5&header=Accept: text/plain"
+        + "&header=X-A: b%26c&ca-file=/ca.pem&value-limit=1mb")
+    guard case .http(let source) = configuration.source else {
+      Issue.record("not HTTP")
+      return
+    }
+    #expect(source.takesWrites && source.redirects == 0 && source.entityTags == 5)
+    #expect(source.fields == ["Accept: text/plain", "X-A: b&c"] && source.certificates == "/ca.pem")
+    #expect(try source.template.url(for: Array("a/b".utf8)).get() == "https://scores.example/v1/a%2Fb?unit=points")
+    #expect(configuration.name == "https://scores.example/v1/{key}?...")
+    #expect(configuration.limits.valueLimitBytes == 1 << 20)
+  }
+
   @Test func everyLimitHasAnOption() throws {
     let configuration = try OriginConfiguration(
       "sqlite:///a%20b.db?query=SELECT%201%2B1%26?&connections=3&queue=0&timeout=250ms&retries=7&backoff=0&"
@@ -52,10 +98,14 @@ import Testing
   }
 
   @Test func defaultsAreTheOnesThatTheTableNames() throws {
-    let plain = try OriginConfiguration("sqlite:/x?query=q")
-    for option in OriginOption.all where !option.defaultText.isEmpty && option.schemes.isEmpty {
-      let said = try OriginConfiguration("sqlite:/x?query=q&\(option.name)=\(option.defaultText)")
-      #expect(said == plain, "\(option.name)")
+    for option in OriginOption.all where !option.defaultText.isEmpty {
+      for (scheme, text) in [
+        ("sqlite", "sqlite:/x?query=q&"), ("postgres", "postgres://x?query=q&"), ("http", "http://x/{key}#"),
+        ("redis", "redis://x?"),
+      ] where option.schemes.isEmpty || option.schemes.contains(scheme) {
+        let said = try OriginConfiguration("\(text)\(option.name)=\(option.defaultText)")
+        #expect(try said == OriginConfiguration(text), "\(text)\(option.name)")
+      }
     }
   }
 
@@ -97,6 +147,24 @@ import Testing
     ("sqlite:/x?query=a&write=b", "write is given without delete"),
     ("sqlite:/x?query=a&delete=b", "delete is given without write"),
     ("sqlite:/x?query=a&breaker-failures=9&breaker-window=8", "raise the window"),
+    ("http://host/{key}#write=post", "write cannot be 'post': give no or put"),
+    ("http://host/{key}#query=x", "query means nothing to an origin of this kind"),
+    ("http://host/{key}?timeout=5s#timeout=5", "timeout cannot be '5'"),
+    ("http://host/{key}#header=X-Token", "header cannot be this"),
+    ("http://host/{key}#header=X: a%0d%0aY: b", "header cannot be this"),
+    ("http://host/{key}#header=X Y: b", "header cannot be this"),
+    ("http://me:secret@host/nokey", "http: it has no place for the key"),
+    ("http:host", "a host is to follow"),
+    ("postgres:host?query=q", "a host is to follow"),
+    ("postgres://me:secret@host/db", "postgres://me@host:5432/db: needs a query"),
+    ("postgres:///db?query=q", "it names no host, and no socket=PATH"),
+    ("postgres://host/d%00b?query=q", "is to be percent-encoded UTF-8 without NUL"),
+    ("postgres://host/db?query=q&sslmode=maybe", "sslmode cannot be 'maybe': give prefer or disable"),
+    ("redis://host/zero", "'/zero' is to be the number of a database"),
+    ("redis://host/-1", "'/-1' is to be the number of a database"),
+    ("redis://me:secret@ho st/", "'ho st' is no name of a host"),
+    ("redis://host?key-type=text", "key-type means nothing to an origin of this kind"),
+    ("rediss://host", "TLS is not spoken with Redis servers"),
     ("static:Tom", "takes KEY=VALUE,KEY=VALUE, percent-encoded; not 'Tom'"),
     ("static:a=1,a=2", "has the key 'a' twice"),
     ("static:a=%", "takes KEY=VALUE"),

@@ -6,11 +6,11 @@ import NexusTestSupport
 @testable import NexusOrigins
 
 extension Origin {
-  func load(_ key: String, milliseconds: Int = 20_000, held: ValueDigest? = nil) async -> OriginAnswer {
+  func load(_ key: String, milliseconds: Int = 120_000, held: ValueDigest? = nil) async -> OriginAnswer {
     await load(Array(key.utf8), milliseconds: milliseconds, held: held)
   }
 
-  func load(_ key: [UInt8], milliseconds: Int = 20_000, held: ValueDigest? = nil) async -> OriginAnswer {
+  func load(_ key: [UInt8], milliseconds: Int = 120_000, held: ValueDigest? = nil) async -> OriginAnswer {
     await withCheckedContinuation { continuation in
       load(OriginRequest(key: key, deadlineMilliseconds: milliseconds, held: held)) {
         continuation.resume(returning: $0)
@@ -18,7 +18,7 @@ extension Origin {
     }
   }
 
-  func store(_ key: String, _ value: String?, timeToLiveMilliseconds: Int? = nil, milliseconds: Int = 20_000) async
+  func store(_ key: String, _ value: String?, timeToLiveMilliseconds: Int? = nil, milliseconds: Int = 120_000) async
     -> Result<Void, OriginError>
   {
     await store(
@@ -59,12 +59,23 @@ extension OriginError.Cause {
 /// Asks again and again until it holds, without holding up the threads that tasks run on.
 func eventually(_ holds: () async throws -> Bool) async rethrows -> Bool {
   let start = MonotonicClock.seconds()
-  while MonotonicClock.seconds() - start < 20 {
+  while MonotonicClock.seconds() - start < 60 {
     if try await holds() { return true }
     try? await Task.sleep(for: .milliseconds(2))
   }
   return false
 }
+
+/// Work that blocks, on a thread of its own: tasks share few threads, and other tests wait for theirs.
+func onThread<Result>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+  let moved = await withCheckedContinuation { (continuation: CheckedContinuation<Moved<Result>, Never>) in
+    _ = beginThread(named: "test") { continuation.resume(returning: Moved(result: Swift.Result { try body() })) }
+  }
+  return try moved.result.get()
+}
+
+/// Made on one thread and used on another, later.
+private struct Moved<Value>: @unchecked Sendable { let result: Result<Value, any Error> }
 
 /// A door that threads wait at until it is opened.
 final class Gate: Sendable {

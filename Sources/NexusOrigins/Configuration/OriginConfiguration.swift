@@ -5,6 +5,9 @@ import NexusService
 public struct OriginConfiguration: Hashable, Sendable {
   public enum Source: Hashable, Sendable {
     case sqlite(SQLiteSource)
+    case postgres(PostgresSource)
+    case http(HTTPSource)
+    case redis(RedisSource)
     /// A fixed table.
     case fixed([[UInt8]: [UInt8]])
   }
@@ -29,6 +32,9 @@ public struct OriginConfiguration: Hashable, Sendable {
   public var name: String {
     switch source {
     case .sqlite(let source): "sqlite:\(source.path)"
+    case .postgres(let source): "postgres://\(source.server.name)/\(source.database)"
+    case .http(let source): source.template.name
+    case .redis(let source): "redis://\(source.server.name)/\(source.database)"
     case .fixed(let table): "static:(\(table.count) keys)"
     }
   }
@@ -37,6 +43,15 @@ public struct OriginConfiguration: Hashable, Sendable {
 
   private static let schemes: [String: Parser] = [
     "sqlite": { _, rest throws(OriginConfigurationError) in try parsedSQLite(rest) },
+    "postgres": { scheme, rest throws(OriginConfigurationError) in try parsedPostgres(scheme, rest) },
+    "postgresql": { scheme, rest throws(OriginConfigurationError) in try parsedPostgres(scheme, rest) },
+    "http": { scheme, rest throws(OriginConfigurationError) in try parsedHTTP(scheme, rest) },
+    "https": { scheme, rest throws(OriginConfigurationError) in try parsedHTTP(scheme, rest) },
+    "redis": { _, rest throws(OriginConfigurationError) in try parsedRedis(rest) },
+    "rediss": { _, _ throws(OriginConfigurationError) in
+      throw OriginConfigurationError(
+        "rediss: TLS is not spoken with Redis servers; use redis: on a network of your own")
+    },
     "static": { _, rest throws(OriginConfigurationError) in try parsedTable(rest) },
   ]
 

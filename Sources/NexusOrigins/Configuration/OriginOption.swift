@@ -10,22 +10,50 @@ struct OriginOption: Sendable {
 
   static func named(_ name: String) -> OriginOption? { all.first { $0.name == name } }
 
-  static let all: [OriginOption] = statements + limits
+  static let all: [OriginOption] = statements + ownOfOne + limits
 
   private static let statements = [
     OriginOption(
-      name: "query", schemes: ["sqlite"], accepted: "one SELECT", defaultText: "",
+      name: "query", schemes: ["sqlite", "postgres"], accepted: "one SELECT", defaultText: "",
       help: "Gives the value of a key: one parameter, one column. No row, or NULL: the key is absent."),
     OriginOption(
-      name: "write", schemes: ["sqlite"], accepted: "one statement", defaultText: "",
+      name: "write", schemes: ["sqlite", "postgres"], accepted: "one statement", defaultText: "",
       help: "Stores a value: parameters are the key, the value and, where there is a third, the milliseconds to live. "
         + "Must bear being run twice."),
     OriginOption(
-      name: "delete", schemes: ["sqlite"], accepted: "one statement", defaultText: "",
+      name: "delete", schemes: ["sqlite", "postgres"], accepted: "one statement", defaultText: "",
       help: "Deletes a key: one parameter. Must be given where `write` is."),
+    OriginOption(
+      name: "write", schemes: ["http", "https"], accepted: "no or put", defaultText: "no",
+      help: "Writes are PUT and DELETE requests to the key's URL."),
+    OriginOption(
+      name: "write", schemes: ["redis"], accepted: "no or set", defaultText: "no",
+      help: "Writes are SET and DEL commands."),
+  ]
+
+  private static let ownOfOne = [
     OriginOption(
       name: "key-type", schemes: ["sqlite"], accepted: "text or blob", defaultText: "text",
       help: "How keys are bound. As text, a key that is not UTF-8 is bound as a blob."),
+    OriginOption(
+      name: "socket", schemes: ["postgres", "redis"], accepted: "a path", defaultText: "",
+      help: "A Unix socket to use instead of host and port; for PostgreSQL the folder it is in."),
+    OriginOption(
+      name: "sslmode", schemes: ["postgres"], accepted: "prefer, disable, allow, require, verify-ca or verify-full",
+      defaultText: "prefer", help: "Whether TLS is spoken and the server's certificate looked at, as libpq knows it."),
+    OriginOption(
+      name: "ca-file", schemes: ["postgres", "https"], accepted: "a path", defaultText: "",
+      help: "Certificates to trust instead of the system's, in PEM form."),
+    OriginOption(
+      name: "header", schemes: ["http", "https"], accepted: "NAME: VALUE", defaultText: "",
+      help: "A field of every request; may be given several times. Not sent on to where a redirect leads elsewhere.",
+      isRepeatable: true),
+    OriginOption(
+      name: "redirects", schemes: ["http", "https"], accepted: "0 to 50", defaultText: "5",
+      help: "How many are followed; one more is a failure."),
+    OriginOption(
+      name: "etags", schemes: ["http", "https"], accepted: "0 to 10000000", defaultText: "10000",
+      help: "Keys whose entity tag is remembered, so that what has not changed is not sent again."),
   ]
 
   private static let limits = [

@@ -13,8 +13,9 @@ protocol Interruption: AnyObject, Sendable {
 
 /// For a worker thread: it waits for its descriptors together with this one.
 final class DescriptorInterruption: Interruption, @unchecked Sendable {
-  /// Of the kernel's event counters; -1 where there was none to have, and waits end by their deadlines only.
-  private let descriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+  /// Of the kernel's event counters: readable while this is raised. -1 where there was none to have, and waits end by
+  /// their deadlines only.
+  let descriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
   private let job = Guarded<ObjectIdentifier?>(nil)
   /// Written under the lock of `job`.
   private let raised = Atomic<Bool>(false)

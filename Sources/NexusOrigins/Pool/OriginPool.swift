@@ -129,8 +129,10 @@ final class OriginPool: @unchecked Sendable {
 
   /// The next job. Nil: this worker has been counted out and ends, since there is nothing to do for long (for workers
   /// that do not wait: now) or the pool stops.
-  func take(_ interruption: any Interruption, waits: Bool) -> OriginJob? {
-    var isIdle = false
+  ///
+  /// - Parameter isIdle: `finish` has counted this worker among the idle ones already.
+  func take(_ interruption: any Interruption, waits: Bool, isIdle: Bool = false) -> OriginJob? {
+    var isIdle = isIdle
     let leaving = waits ? monotonicMilliseconds() + limits.idleMilliseconds : 0
     return state.wait(on: Condition.work) { state in
       if isIdle { state.idle -= 1 }
@@ -158,11 +160,14 @@ final class OriginPool: @unchecked Sendable {
     state.signalAll(Condition.ended)
   }
 
-  func finish(_ job: OriginJob, _ outcome: OriginOutcome) {
+  /// - Parameter becomesIdle: the worker will take another. It counts as idle before the answer is given, so that who
+  ///   asks again at once, on hearing it, is served by this worker and no other is begun.
+  func finish(_ job: OriginJob, _ outcome: OriginOutcome, becomesIdle: Bool = false) {
     let now = monotonicMilliseconds()
     let isAnswered = state.withLock { state in
       state.running -= 1
       state.finished += 1
+      if becomesIdle { state.idle += 1 }
       let keys = job.keysToStore
       state.busyKeys.subtract(keys)
       if !keys.isEmpty && !state.waiting.isEmpty { self.state.signal(Condition.work) }

@@ -59,10 +59,12 @@ final class PooledOrigin: BatchOrigin {
   private static func work(_ pool: OriginPool, _ connect: Connect) {
     let interruption = DescriptorInterruption()
     var connection: (any OriginConnection)?
-    while let job = pool.take(interruption, waits: true) {
+    var isIdle = false
+    while let job = pool.take(interruption, waits: true, isIdle: isIdle) {
       let used = connection ?? connect(interruption)
       connection = used
-      pool.finish(job, attempt(job, pool, used, interruption))
+      pool.finish(job, attempt(job, pool, used, interruption), becomesIdle: true)
+      isIdle = true
     }
     connection = nil
     pool.ended()
