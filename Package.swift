@@ -65,7 +65,7 @@ let package = Package(
       dependencies: [
         "NexusModel", "NexusStore", "NexusRESP", "NexusService",
         "NexusTransport", "NexusRedisDoor", "NexusHTTPDoor", "NexusTelemetry", "NexusRing", "NexusCluster",
-        "NexusDiscovery",
+        "NexusDiscovery", "NexusOrigins",
       ]),
     .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
     // The real cores in a fake world: for tests.

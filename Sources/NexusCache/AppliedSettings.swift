@@ -86,6 +86,7 @@ extension Store {
     let before = self.settings(of: number)
     var namespace = before ?? NamespaceSettings(name: name)
     settings.apply(declaration, to: &namespace)
+    if number == 0 { namespace.origin = settings.text(.origin) }
     if namespace != before { configure(number, namespace, as: worker) }
   }
 }

@@ -32,6 +32,7 @@ public final class NexusCacheServer {
   private let runtime: Runtime
   private var httpDoors: [HTTPDoors] = []
   private var membership: Membership?
+  private let origins: NamespaceOrigins
   private var isRunning = false
 
   /// Builds the node; nothing listens yet.
@@ -54,6 +55,7 @@ public final class NexusCacheServer {
     node = Node(
       store: store, loopCount: runtime.loops.count, log: log, startedAt: LogLine.Time.now().milliseconds64,
       runID: Self.runID(&random), settings: settings)
+    origins = NamespaceOrigins(node)
     node.processFigures = LinuxProcessFigures()
     node.attach(runtime.loops)
     store.apply(settings, as: Settings.visitor())
@@ -62,8 +64,13 @@ public final class NexusCacheServer {
       of: .maxMemory, to: store.maxMemoryBytesMost,
       why: "while this node runs it can be raised to \(most) at most, because addresses for more were not reserved at "
         + "its start; for more, set it and restart")
-    settings.onChange(of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter, .namespace) {
+    try origins.begin()
+    settings.onChange(
+      of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter, .namespace, .origin, .staleWhileRevalidate,
+      .staleIfError, .absentTTL, .earlyRefresh
+    ) { [weak origins] in
       store.apply($0, as: $1)
+      origins?.settingsChanged()
     }
     settings.onChange(
       of: .maxClients, .idleTimeout, .tcpKeepalive, .outputBufferLimit, .maxQueryBuffer, .maxValueSize, .maxMemory
@@ -167,6 +174,7 @@ public final class NexusCacheServer {
     membership?.cluster.letGo()
     membership = nil
     httpDoors = []
+    origins.stop()
     node.detach()
   }
 

@@ -17,6 +17,15 @@ public struct NamespaceSettings: Sendable, Equatable {
   /// Before a write is answered. Where there are replicas.
   public var acknowledgement: Acknowledgement = .one
   public var reads: ReadPreference = .owner
+  /// Where misses are filled from, as an address; empty: nowhere.
+  public var origin = ""
+  /// How long an origin's value may answer once it is no longer fresh: while it is loaded anew, and while that fails.
+  public var staleWhileRevalidateMilliseconds: Int64 = 0
+  public var staleIfErrorMilliseconds: Int64 = 0
+  /// How long it is remembered that the origin does not have a key.
+  public var absentMilliseconds: Int64 = 0
+  /// How early values are loaded anew, as a factor (XFetch's beta); 0: not before their time.
+  public var earlyRefresh: Double = 0
 
   public init(name: String) { self.name = name }
 }

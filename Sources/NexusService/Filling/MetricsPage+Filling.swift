@@ -3,7 +3,6 @@ import NexusModel
 extension MetricsPage {
   func writeFilling(_ out: inout OutputBuffer) {
     let sources = node.filler.sources
-    guard !sources.isEmpty else { return }
     func family(_ metric: Metric, _ value: (FillSource, OriginFigures) -> String) {
       out.head(of: metric)
       for (number, source) in sources {

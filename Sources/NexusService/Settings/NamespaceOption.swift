@@ -31,6 +31,23 @@ public struct NamespaceOption: Sendable {
     NamespaceOption(following: .ttlJitter, "Shorten default TTLs by a random share of up to this.") {
       $1.ttlJitter = Double($0.number) / 100
     },
+    NamespaceOption(
+      "origin", .text, "", secret: true,
+      "Where misses are filled from: sqlite:, postgres:, http:, redis: or static: (docs/origins.md). Empty: nowhere."
+    ) { $1.origin = $0.text },
+    NamespaceOption(following: .staleWhileRevalidate, "After its time a value answers so long while it is loaded anew.")
+    {
+      $1.staleWhileRevalidateMilliseconds = Int64($0.number / 1000)
+    },
+    NamespaceOption(following: .staleIfError, "After its time a value answers so long while its origin fails.") {
+      $1.staleIfErrorMilliseconds = Int64($0.number / 1000)
+    },
+    NamespaceOption(following: .absentTTL, "That the origin does not have a key is remembered so long.") {
+      $1.absentMilliseconds = Int64($0.number / 1000)
+    },
+    NamespaceOption(following: .earlyRefresh, "Load values anew before their time, by chance.") {
+      $1.earlyRefresh = Double($0.number) / 100
+    },
   ]
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

@@ -51,6 +51,7 @@ public enum SettingGroup: String, CaseIterable, Sendable {
   case doors = "Doors"
   case memory = "Memory and eviction"
   case namespaces = "Namespaces"
+  case filling = "Filling from origins"
   case limits = "Limits"
   case security = "Security"
   case cluster = "Cluster"

@@ -3,6 +3,7 @@ public enum SettingID: Int, CaseIterable, Sendable {
   case bind, redisPort, httpPort, unixSocket, tcpBacklog, tcpKeepalive, idleTimeout, httpIdleTimeout
   case maxMemory, eviction, maxEntries, defaultTTL, ttlJitter
   case namespace
+  case origin, staleWhileRevalidate, staleIfError, absentTTL, earlyRefresh
   case maxClients, maxValueSize, maxQueryBuffer, outputBufferLimit, httpMaxBody
   case password
   case nodeID, peerPort, join, clusterName, clusterSecret, discovery, discoveryURL, advertise, clusterPort
@@ -12,7 +13,8 @@ public enum SettingID: Int, CaseIterable, Sendable {
 }
 
 extension Setting {
-  public static let all: [Setting] = doors + memory + namespaces + limits + security + cluster + process + diagnostics
+  public static let all: [Setting] =
+    doors + memory + namespaces + filling + limits + security + cluster + process + diagnostics
 
   private static let doors: [Setting] = [
     Setting(

@@ -1,0 +1,96 @@
+import Dispatch
+import NexusModel
+import NexusOrigins
+import NexusService
+import NexusStore
+
+/// The origins of a node's namespaces, as its settings name them.
+final class NamespaceOrigins: @unchecked Sendable {
+  private struct Made {
+    var text: String
+    var origin: any Origin
+  }
+
+  private let node: Node
+  private let made = Guarded<[NamespaceNumber: Made]>([:])
+  /// Making an origin may take as long as its timeout: no event loop waits for it.
+  private let queue = DispatchQueue(label: "origins")
+
+  init(_ node: Node) { self.node = node }
+
+  /// Before the loops run.
+  func begin() throws(StartFailure) {
+    for number in node.store.configuredNumbers {
+      guard let settings = node.store.settings(of: number), !settings.origin.isEmpty else { continue }
+      do throws(OriginConfigurationError) { try apply(settings, to: number) } catch {
+        throw StartFailure("the namespace '\(settings.name)' cannot be filled: \(error)")
+      }
+      node.mayFill = true
+    }
+  }
+
+  /// Settings have changed while the node runs: what cannot be done is logged, and what was there stays.
+  func settingsChanged() { queue.async { [self] in reconsider() } }
+
+  private func reconsider() {
+    for number in node.store.configuredNumbers {
+      guard let settings = node.store.settings(of: number) else { continue }
+      guard node.mayFill || settings.origin.isEmpty else {
+        node.log.error(
+          "a node that was started without any origin takes none while it runs: restart it with this setting",
+          ("namespace", settings.name))
+        continue
+      }
+      do throws(OriginConfigurationError) { try apply(settings, to: number) } catch {
+        node.log.error("an origin stays as it was", ("namespace", settings.name), ("reason", "\(error)"))
+      }
+    }
+  }
+
+  private func apply(_ settings: NamespaceSettings, to number: NamespaceNumber) throws(OriginConfigurationError) {
+    let known = made.withLock { $0[number] }
+    if settings.origin.isEmpty {
+      guard let known else { return }
+      node.filler.setSource(nil, of: number)
+      made.withLock { $0[number] = nil }
+      return known.origin.stop()
+    }
+    let origin: any Origin
+    if let known, known.text == settings.origin {
+      origin = known.origin
+    } else {
+      origin = try Origins.make(try OriginConfiguration(settings.origin))
+      made.withLock { $0[number] = Made(text: settings.origin, origin: origin) }
+    }
+    let rules = FreshnessRules(settings)
+    if known == nil || origin !== known?.origin || node.filler.source(of: number)?.rules != rules {
+      let timeout = (try? OriginConfiguration(settings.origin).limits.timeoutMilliseconds) ?? 2000
+      node.filler.setSource(
+        FillSource(origin, rules, jitter: settings.ttlJitter, timeoutMilliseconds: timeout), of: number)
+    }
+    if let known, known.origin !== origin { known.origin.stop() }
+  }
+
+  /// Once no loop runs: writes that wait behind are made first.
+  func stop() {
+    let all = made.withLock { made in
+      defer { made = [:] }
+      return made.map { ($0.key, $0.value.origin) }
+    }
+    for (number, origin) in all {
+      node.filler.setSource(nil, of: number)
+      origin.stop()
+    }
+  }
+}
+
+extension FreshnessRules {
+  init(_ settings: NamespaceSettings) {
+    self.init()
+    freshFor = settings.defaultTTLMilliseconds
+    staleWhileRevalidate = settings.staleWhileRevalidateMilliseconds
+    staleIfError = settings.staleIfErrorMilliseconds
+    absentFor = settings.absentMilliseconds
+    earlyRefresh = settings.earlyRefresh
+  }
+}
