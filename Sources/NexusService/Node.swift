@@ -28,6 +28,8 @@ public final class Node: @unchecked Sendable {
   /// Fills misses; one for all loops, and each loop's own part in order of the loops. Invariant: set once before any
   /// loop runs.
   public let filler: Filler
+  /// Who is to hear of changes of which keys.
+  public let interests: Interests
   /// Some namespace has an origin, or may be given one: requests may have to wait. Invariant: set once before any loop
   /// runs.
   public var mayFill = false
@@ -46,6 +48,7 @@ public final class Node: @unchecked Sendable {
     self.startedAt = startedAt
     self.runID = runID
     filler = Filler(store)
+    interests = Interests(store, settings, loopCount: loopCount)
     statistics = .allocate(capacity: loopCount)
     for index in 0..<loopCount { (statistics + index).initialize(to: LoopStatistics()) }
   }
@@ -57,6 +60,7 @@ public final class Node: @unchecked Sendable {
 
   public func attach(_ loops: [any EventLoop]) {
     self.loops = loops
+    interests.attach(loops)
     var seeds = SplitMix64(seed: UInt64(bitPattern: startedAt))
     fillers = loops.map { LoopFiller(filler, self, $0, seed: seeds.next()) }
   }
@@ -64,6 +68,7 @@ public final class Node: @unchecked Sendable {
   /// When all loops have ended: what was attached holds this node, and is let go.
   public func detach() {
     loops = []
+    interests.attach([])
     fillers = []
     routers = []
     cluster = nil

@@ -25,6 +25,8 @@ public final class WatchRegistry: @unchecked Sendable {
   private let store: Store
   private let databases: Databases
   private let watchers = Guarded<[Name: [WatchToken]]>([:])
+  /// Whether anything is watched at all: changes may be reported for other reasons.
+  private let isAnyWatched = Atomic<Bool>(false)
 
   /// Listens to the store's changes; one registry per store.
   public init(_ store: Store, _ databases: Databases) {
@@ -33,7 +35,7 @@ public final class WatchRegistry: @unchecked Sendable {
     let earlier = store.onWatchedChange
     store.onWatchedChange = { [unowned self] namespace, key in
       earlier?(namespace, key)
-      touch(namespace, Array(key))
+      if isAnyWatched.load(ordering: .relaxed) { touch(namespace, Array(key)) }
     }
   }
 
@@ -41,6 +43,7 @@ public final class WatchRegistry: @unchecked Sendable {
   public func add(_ token: WatchToken, database: Int, _ key: [UInt8]) {
     watchers.withLock { watchers in
       watchers[Name(namespace: databases.namespace(of: database), key: key), default: []].append(token)
+      isAnyWatched.store(true, ordering: .relaxed)
     }
   }
 
@@ -49,6 +52,7 @@ public final class WatchRegistry: @unchecked Sendable {
       let name = Name(namespace: databases.namespace(of: database), key: key)
       watchers[name]?.removeAll { $0 === token }
       if watchers[name]?.isEmpty == true { watchers[name] = nil }
+      if watchers.isEmpty { isAnyWatched.store(false, ordering: .relaxed) }
     }
   }
 

@@ -78,7 +78,7 @@ extension Store {
   }
 
   /// Who holds the slot's stripe: the lock word says so.
-  func holder(of slot: UInt16) -> Worker { atomicLoad(lockWord(Self.stripe(of: slot))) }
+  public func holder(of slot: UInt16) -> Worker { atomicLoad(lockWord(Self.stripe(of: slot))) }
 
   @usableFromInline @inline(never) func removeExpired(_ place: Place, _ key: Key) {
     // A tombstone looks like what expired long ago, so that no search has to ask for it.
@@ -126,12 +126,14 @@ extension Store {
   }
 
   /// Some key of the slot is watched (WATCH, client tracking): its changes are reported. Nests. Under the slot's lock.
-  public func watch(_ key: Key) {
-    atomicStore(watchCounts + Int(key.slot), watchCounts[Int(key.slot)] + 1)
-  }
+  public func watch(_ key: Key) { atomicAdd(watchCounts + Int(key.slot), 1) }
 
   /// Ends one `watch`. Under the slot's lock.
-  public func unwatch(slot: UInt16) {
-    atomicStore(watchCounts + Int(slot), watchCounts[Int(slot)] - 1)
-  }
+  public func unwatch(slot: UInt16) { atomicSubtract(watchCounts + Int(slot), 1) }
+
+  /// Every key of every slot is watched, from now on: a write that has its lock already may go unreported. Nests.
+  public func watchEverything() { for slot in 0..<Slot.count { atomicAdd(watchCounts + slot, 1) } }
+
+  /// Ends one `watchEverything`.
+  public func unwatchEverything() { for slot in 0..<Slot.count { atomicSubtract(watchCounts + slot, 1) } }
 }

@@ -63,6 +63,12 @@ func atomicSwap(_ word: UnsafePointer<UInt8>, from expected: UInt8, to desired: 
 func atomicAdd(_ word: UnsafePointer<Int64>, _ value: Int64) -> Int64 {
   atomicWord(word).pointee.wrappingAdd(value, ordering: .relaxed).newValue
 }
+@inlinable @inline(__always) func atomicAdd(_ word: UnsafePointer<UInt32>, _ value: UInt32) {
+  atomicWord(word).pointee.wrappingAdd(value, ordering: .relaxed)
+}
+@inlinable @inline(__always) func atomicSubtract(_ word: UnsafePointer<UInt32>, _ value: UInt32) {
+  atomicWord(word).pointee.wrappingSubtract(value, ordering: .relaxed)
+}
 @inlinable @inline(__always)
 func atomicLoad(_ word: UnsafePointer<UnsafeMutableRawPointer>) -> UnsafeMutableRawPointer {
   atomicWord(word).pointee.load(ordering: .relaxed)

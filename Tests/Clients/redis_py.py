@@ -6,6 +6,8 @@ import time
 
 import redis
 from redis.backoff import NoBackoff
+from redis.cache import CacheConfig
+from redis.connection import CacheProxyConnection
 from redis.retry import Retry
 
 from stories import run, story
@@ -248,6 +250,28 @@ def messages_reach_their_subscribers(r):
     pubsub.unsubscribe()
     pubsub.punsubscribe()
     pubsub.close()
+
+
+@story
+def a_client_side_cache_follows_the_server(r):
+    if r.connection_pool.connection_kwargs["protocol"] != 3:
+        return
+    # redis-py wants 7.4 for what is the same since 6.0.
+    CacheProxyConnection.MIN_ALLOWED_VERSION = "7.0.0"
+    with make_client(3, cache_config=CacheConfig()) as cached:
+        r.set("cached", "1")
+        assert cached.get("cached") == b"1"
+        reads = r.info("commandstats")["cmdstat_get"]["calls"]
+        assert all(cached.get("cached") == b"1" for _ in range(100))
+        assert r.info("commandstats")["cmdstat_get"]["calls"] == reads, "answered by the client itself"
+        r.set("cached", "2")
+        end = time.monotonic() + 10
+        while cached.get("cached") != b"2":
+            assert time.monotonic() < end, "the client has not heard of the change"
+        assert cached.mget("cached", "other") == [b"2", None]
+        r.flushall()
+        while cached.get("cached") is not None:
+            assert time.monotonic() < end, "the client has not heard of the flush"
 
 
 @story

@@ -62,6 +62,19 @@ struct DifferentialTests {
     if let report = try campaign.firstDifference() { Issue.record("\(report)") }
   }
 
+  /// `NEXUS_STEPS` steps (2,000) from `NEXUS_SEED`.
+  @Test(
+    "connections that track hear of the same keys",
+    arguments: [(loops: 1, redirects: false), (loops: 1, redirects: true), (loops: 2, redirects: true)])
+  func trackingAgreesWithRedis(loops: Int, redirects: Bool) throws {
+    let seed = Dice.seed()
+    print("seed: NEXUS_SEED=\(seed)")
+    let campaign = try TrackingCampaign(
+      steps: Environment.number("NEXUS_STEPS", default: 2_000), seed: seed, isOneLoop: loops == 1,
+      redirects: redirects, oracle: try RedisServer(), subject: try NexusServer(threads: loops))
+    if let report = try campaign.firstDifference() { Issue.record("\(report)") }
+  }
+
   @Test("the comparison finds no difference between Redis and Redis")
   func redisEqualsItself() throws {
     let run = DifferentialRun(oracle: try RedisServer(), subject: try RedisServer())

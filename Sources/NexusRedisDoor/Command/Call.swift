@@ -147,7 +147,12 @@ public struct Call {
       replyOutOfMemory()
       return false
     }
-    if case .stored = store.admit(byteCount, in: namespace, as: worker, now: now) { return true }
+    // What is evicted now is not this client's writing.
+    let writer = engine.interests.writer(as: worker)
+    if writer != 0 { engine.interests.setWriter(0, as: worker) }
+    let outcome = store.admit(byteCount, in: namespace, as: worker, now: now)
+    if writer != 0 { engine.interests.setWriter(writer, as: worker) }
+    if case .stored = outcome { return true }
     replyOutOfMemory()
     return false
   }

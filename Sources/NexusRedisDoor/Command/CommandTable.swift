@@ -64,6 +64,8 @@ public final class CommandTable: @unchecked Sendable {
     static let publishes = Traits(rawValue: 1 << 3)
     static let executes = Traits(rawValue: 1 << 4)
     static let watches = Traits(rawValue: 1 << 5)
+    /// May ask which loop has a client.
+    static let findsClient = Traits(rawValue: 1 << 7)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -77,6 +79,7 @@ public final class CommandTable: @unchecked Sendable {
       case "ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe":
         insert(.allowedWhileSubscribed)
       case "client|list", "client|kill": insert(.needsCensus)
+      case "client|tracking": insert(.findsClient)
       case "publish", "spublish": insert(.publishes)
       default: break
       }

@@ -30,6 +30,8 @@ struct ClientCard: Sendable {
   let memoryBytes: Int
   let command: String
   let protocolVersion: Int
+  /// Where its invalidations go: another client's id, 0 for itself, -1 where it does not track.
+  let redirection: Int
 
   init(_ session: Session, _ engine: Engine, now: UnixMilliseconds) {
     let extras = session.extras
@@ -57,6 +59,7 @@ struct ClientCard: Sendable {
     memoryBytes = inputBytes + outputBytes + queuedBytes + session.memoryBytes
     command = session.lastCommand < 0 ? "NULL" : engine.door.commands.slots[Int(session.lastCommand)].name
     protocolVersion = session.protocolVersion
+    redirection = extras?.tracking?.redirectionNumber ?? -1
   }
 
   private static func flags(of session: Session, now: UnixMilliseconds) -> String {
@@ -64,6 +67,11 @@ struct ClientCard: Sendable {
     if session.obstacles.contains(.monitor) { flags += "O" }
     if session.obstacles.contains(.subscribed) { flags += "P" }
     if session.obstacles.contains(.transaction) || session.extras?.transaction != nil { flags += "x" }
+    if let tracking = session.extras?.tracking {
+      flags += "t"
+      if tracking.isBroken { flags += "R" }
+      if tracking.options.contains(.broadcast) { flags += "B" }
+    }
     if session.extras?.watch?.isDirty(now: now) == true { flags += "d" }
     if session.obstacles.contains(.closing) { flags += "c" }
     if session.peer.isUnixSocket { flags += "U" }
@@ -82,7 +90,8 @@ struct ClientCard: Sendable {
       + "flags=\(flags) db=\(database) sub=\(channels) psub=\(patterns) ssub=\(shardChannels) multi=\(queued) "
       + "qbuf=\(inputBytes) qbuf-free=0 argv-mem=0 multi-mem=\(queuedBytes) rbs=0 rbp=0 obl=0 "
       + "oll=\(outputBytes > 0 ? 1 : 0) omem=\(outputBytes) tot-mem=\(memoryBytes) "
-      + "events=\(outputBytes > 0 ? "rw" : "r") cmd=\(command) user=\(user) redir=-1 resp=\(protocolVersion) "
+      + "events=\(outputBytes > 0 ? "rw" : "r") cmd=\(command) user=\(user) redir=\(redirection) "
+      + "resp=\(protocolVersion) "
       + "lib-name=\(libraryName) lib-ver=\(libraryVersion)"
   }
 }
@@ -103,6 +112,10 @@ extension SessionExtras {
       // A set's table is three quarters full at most.
       bytes += objectHeadBytes + names.capacity * 4 / 3 * MemoryLayout<[UInt8]>.stride
       for name in names { bytes += heapBytes(name) }
+    }
+    if let tracking {
+      bytes += objectHeadBytes + tracking.prefixes.capacity * MemoryLayout<[UInt8]>.stride
+      for prefix in tracking.prefixes { bytes += heapBytes(prefix) }
     }
     if let watch {
       bytes += allocatedBytes(watch) + allocatedBytes(watch.token)

@@ -35,19 +35,15 @@ extension CommandTable {
   private static let clientSubcommands: [Command] = [
     client(
       "caching", arity: 3, since: "6.0.0",
-      summary: "An error: clients are not tracked."
-    ) { call in
-      call.reply(
-        error: "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode "
-          + "enabled")
-    },
+      summary: "Whether what the next command reads is tracked (OPTIN, OPTOUT).", handler: caching),
     client("getname", arity: 2, since: "2.6.9", summary: "The name of this connection.") { call in
       let name = call.session.name
       if name.isEmpty { call.replyNull() } else { call.reply(bulk: name) }
     },
     client(
-      "getredir", arity: 2, since: "6.0.0", summary: "-1: clients are not tracked."
-    ) { $0.reply(integer: -1) },
+      "getredir", arity: 2, since: "6.0.0",
+      summary: "The client that this one's invalidations go to: 0 for itself, -1 if it does not track."
+    ) { $0.reply(integer: $0.session.extras?.tracking?.redirectionNumber ?? -1) },
     client(
       "help", arity: 2, since: "5.0.0", summary: "Explains the subcommands.", handler: help),
     client("id", arity: 2, since: "5.0.0", summary: "The number of this connection.") {
@@ -100,18 +96,10 @@ extension CommandTable {
       if call.setClientName(2) { call.replyOK() }
     },
     client(
-      "trackinginfo", arity: 2, since: "6.2.0",
-      summary: "Says that this connection is not tracked."
-    ) { call in
-      call.reply(mapOf: 3)
-      call.reply(bulk: "flags")
-      call.reply(setOf: 1)
-      call.reply(bulk: "off")
-      call.reply(bulk: "redirect")
-      call.reply(integer: -1)
-      call.reply(bulk: "prefixes")
-      call.reply(arrayOf: 0)
-    },
+      "tracking", arity: -3, since: "6.0.0",
+      summary: "Whether this connection is told when keys that it has read change.", handler: tracking),
+    client(
+      "trackinginfo", arity: 2, since: "6.2.0", summary: "How this connection tracks.", handler: trackingInfo),
     client(
       "unblock", arity: -3, admin: true, since: "5.0.0",
       complexity: "O(N) for N connections",
@@ -181,9 +169,9 @@ extension CommandTable {
     call.reply(
       helpFor: "CLIENT",
       [
-        ("CACHING (YES|NO)", "An error: clients are not tracked."),
+        ("CACHING (YES|NO)", "Track what the next command reads (OPTIN), or do not (OPTOUT)."),
         ("GETNAME", "The name of this connection."),
-        ("GETREDIR", "-1: clients are not tracked."),
+        ("GETREDIR", "The client that this one's invalidations go to; 0: itself, -1: it does not track."),
         ("ID", "The number of this connection."),
         ("INFO", "This connection, as LIST shows it."),
         ("KILL <ip:port>", "End the connection from this address."),
@@ -198,7 +186,11 @@ extension CommandTable {
         ("REPLY (ON|OFF|SKIP)", "Whether this connection wants replies; SKIP: not the next one."),
         ("SETINFO (LIB-NAME|LIB-VER) <value>", "Which client library this is."),
         ("SETNAME <name>", "Name this connection; an empty name takes it away."),
-        ("TRACKINGINFO", "Says that this connection is not tracked."),
+        (
+          "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+          "Be told when keys change that were read, or (BCAST) that begin with a prefix."
+        ),
+        ("TRACKINGINFO", "How this connection tracks."),
         ("UNBLOCK <id> [TIMEOUT|ERROR]", "0: no command here blocks."),
         ("UNPAUSE", "End a pause."),
       ])

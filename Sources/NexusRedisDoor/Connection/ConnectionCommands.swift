@@ -58,7 +58,9 @@ extension CommandTable {
     guard (0..<Databases.count).contains(Int(first)), (0..<Databases.count).contains(Int(second)) else {
       return call.reply(error: "ERR DB index is out of range")
     }
+    let namespaces = [Int(first), Int(second)].map { call.door.databases.namespace(of: $0) }
     call.door.watches.swap(Int(first), Int(second), as: call.worker, now: call.now)
+    if first != second { call.engine.interests.flushed(namespaces, as: call.worker) }
     call.replyOK()
   }
 

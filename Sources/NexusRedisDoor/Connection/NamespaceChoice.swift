@@ -8,6 +8,7 @@ import NexusStore
 extension Engine {
   /// `database`: 0...15, or a namespace's number.
   func choose(_ database: Int, _ session: Session) {
+    session.extras?.tracking?.leave(session.database)
     session.database = database
     session.namespace = databases.namespace(of: database)
   }

@@ -44,6 +44,7 @@ extension Engine {
       applyReplyMode(session, before: modeBefore, &state.out, keeping: min(before, state.out.count))
     }
     if disposition != .wait { session.namespace = databases.namespace(of: session.database) }
+    if !trackers.isEmpty, disposition != .wait { endTrackedCommand(session, command, &state.out) }
     return session.obstacles.contains(.closing) && disposition == .done ? .close : disposition
   }
 
@@ -138,7 +139,11 @@ extension Engine {
   /// The handler itself, and whether it failed. `Engine+Transactions` runs queued commands through it too.
   func run(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) {
     let errorsBefore = statistics.pointee.errorReplies.value
-    slot.pointee.command.handler(&call)
+    if call.session.obstacles.contains(.tracking) {
+      runTracked(&call, slot)
+    } else {
+      slot.pointee.command.handler(&call)
+    }
     if !call.isPostponed { statistics.pointee.commands.add() }
     if statistics.pointee.errorReplies.value != errorsBefore { counters.noteFailed(call.commandIndex) }
   }

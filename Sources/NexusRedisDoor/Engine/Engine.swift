@@ -43,6 +43,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   @exclusivity(unchecked) var roomWanted = 0
   @exclusivity(unchecked) var roomNamespace: NamespaceNumber = 0
   let filler: Filler
+  let interests: Interests
   /// Whether the command that runs now may be filled from origins, and wait for it.
   @exclusivity(unchecked) var filling = Filling.none
   /// What it waits for, where it has been put off.
@@ -62,6 +63,10 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   var monitors: [Session] = []
   /// Who on this loop listens to what.
   var subscribers = Subscribers()
+  /// Those that track.
+  var trackers: [UInt64: Session] = [:]
+  /// Who on this loop wants to hear of all keys with which prefix, and what there is to tell at the end of the turn.
+  var broadcasts = Broadcasts()
   /// Messages are put together here.
   var messageBuffer = OutputBuffer(capacity: 4096)
 
@@ -80,6 +85,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     execIndex = LiteralCommands.index(of: "exec", door.commands)
     routes = door.node.routes
     filler = door.node.filler
+    interests = door.node.interests
     literalArguments = .allocate(capacity: 3)
     literalArguments.initialize(repeating: literalNames.get, count: 3)
   }
@@ -152,13 +158,15 @@ public final class Engine: StreamDoor, @unchecked Sendable {
 
   public func turnEnded(now: UnixMilliseconds) -> Bool {
     door.diagnostics.turnEnded(now: now)
+    if interests.hasNews(loop: loop.index) || !broadcasts.isEmpty || interests.isOverfull { tellChanges() }
     return false
   }
 
-  /// Lets go of everything that others hold about the session: watches, subscriptions, MONITOR.
+  /// Lets go of everything that others hold about the session: watches, subscriptions, MONITOR, tracking.
   func forget(_ session: Session) {
     stopMonitoring(session)
     guard let extras = session.extras else { return }
+    stopTracking(session)
     unwatch(session)
     extras.transaction = nil
     if extras.subscriptionCount > 0 { unsubscribeFromEverything(session) }

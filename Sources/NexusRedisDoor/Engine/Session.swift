@@ -20,6 +20,8 @@ public final class Session {
     static let monitor = Obstacles(rawValue: 1 << 5)
     /// The connection ends when the reply has been sent.
     static let closing = Obstacles(rawValue: 1 << 6)
+    /// What it reads is remembered, or what it writes is not told to it (CLIENT TRACKING).
+    static let tracking = Obstacles(rawValue: 1 << 7)
   }
 
   /// CLIENT REPLY.
@@ -95,6 +97,9 @@ final class SessionExtras {
   var shardChannels: Set<[UInt8]> = []
   /// Every client's card, gathered for the command that the session waits to run.
   var census: Census?
+  var tracking: Tracking?
+  /// The same for one client: which loop has it.
+  var search: ClientSearch?
 
   var subscriptionCount: Int { channels.count + patterns.count + shardChannels.count }
 }

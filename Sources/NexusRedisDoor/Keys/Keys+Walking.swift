@@ -82,12 +82,15 @@ extension Keys {
   static func flushdb(_ call: inout Call) {
     guard acceptsFlushOption(&call) else { return }
     flush(call, call.namespace)
+    call.engine.interests.flushed([call.namespace], as: call.worker)
     call.replyOK()
   }
 
   static func flushall(_ call: inout Call) {
     guard acceptsFlushOption(&call) else { return }
-    for namespace in call.store.configuredNumbers { flush(call, namespace) }
+    let namespaces = Array(call.store.configuredNumbers)
+    for namespace in namespaces { flush(call, namespace) }
+    call.engine.interests.flushed(namespaces, as: call.worker)
     call.replyOK()
   }
 

@@ -104,7 +104,8 @@ extension Engine {
     }
   }
 
-  private func send(
+  /// Out of turn: behind what the session is owed. What is for `sender`, whose command runs, goes into its output.
+  func send(
     to session: Session, _ sender: Session?, _ out: inout OutputBuffer, _ write: (inout OutputBuffer, Int) -> Void
   ) {
     if session === sender { return write(&out, session.protocolVersion) }

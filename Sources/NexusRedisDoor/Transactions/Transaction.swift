@@ -58,7 +58,9 @@ final class Transaction {
       if slot.pointee.flags.contains(.denyOOM) { grownBytes += arguments[index].count }
     }
     if slot.pointee.flags.contains(.write) || slot.pointee.traits.contains(.publishes) { writes = true }
-    if slot.pointee.traits.contains(.needsCensus) { needsCensus = true }
+    // Inside EXEC nothing can wait for other loops.
+    let findsClient = slot.pointee.traits.contains(.findsClient) && argumentCount > 4
+    if slot.pointee.traits.contains(.needsCensus) || findsClient { needsCensus = true }
     count()
   }
 

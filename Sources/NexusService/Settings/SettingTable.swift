@@ -4,7 +4,7 @@ public enum SettingID: Int, CaseIterable, Sendable {
   case maxMemory, eviction, maxEntries, defaultTTL, ttlJitter
   case namespace
   case origin, staleWhileRevalidate, staleIfError, absentTTL, earlyRefresh
-  case maxClients, maxValueSize, maxQueryBuffer, outputBufferLimit, httpMaxBody
+  case maxClients, maxValueSize, maxQueryBuffer, outputBufferLimit, httpMaxBody, trackingTableMaxKeys
   case password
   case nodeID, peerPort, join, clusterName, clusterSecret, discovery, discoveryURL, advertise, clusterPort
   case zone, weight, replicas, ringHash, virtualNodes, forwardTimeout, rebalanceRate
@@ -97,6 +97,10 @@ extension Setting {
     Setting(
       .httpMaxBody, "http-max-body", .limits, .bytes(1024...(512 << 20)), "64mb",
       "Longest body of an HTTP request; a longer one is answered with 413.", mutable: true),
+    Setting(
+      .trackingTableMaxKeys, "tracking-table-max-keys", .limits, .integer(0...(1 << 40)), "1000000",
+      "Keys that clients with CLIENT TRACKING follow at most; past it some are told early. off: no limit.",
+      mutable: true, words: ["off": 0], redis: RedisAlias("tracking-table-max-keys", .integer)),
   ]
 
   private static let security: [Setting] = [

@@ -35,6 +35,8 @@ extension Settings {
     return limit == 0 ? Int.max : limit
   }
   @inlinable public var httpMaxBodyBytes: Int { number(.httpMaxBody) }
+  /// 0: no limit.
+  @inlinable public var trackingTableMaxKeys: Int { number(.trackingTableMaxKeys) }
 
   /// Empty: no password.
   public var password: String { text(.password) }

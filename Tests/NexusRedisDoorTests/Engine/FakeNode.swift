@@ -60,6 +60,7 @@ final class FakeNode {
         loop.mailbox = []
         for item in work { item() }
         for task in loop.tasks where task.turnEnding() { isMore = true }
+        if loop.engine?.turnEnded(now: loop.now) == true { isMore = true }
       }
     }
   }

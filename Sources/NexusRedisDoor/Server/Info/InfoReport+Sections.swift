@@ -23,6 +23,7 @@ extension InfoReport {
     field("connected_clients", totals.connectionsNow)
     field("maxclients", settings.maxClients)
     writeFacts(InfoFacts.clients)
+    field("tracking_clients", node.interests.clientCount)
     field("http_connections", totals.httpConnectionsNow)
   }
 
@@ -70,6 +71,9 @@ extension InfoReport {
     field("pubsub_channels", door.channels.count(.channel))
     field("pubsub_patterns", door.channels.count(.pattern))
     field("pubsubshard_channels", door.channels.count(.shard))
+    field("tracking_total_keys", node.interests.keyCount)
+    field("tracking_total_items", node.interests.partyCount)
+    field("tracking_total_prefixes", node.interests.prefixCount)
     field("total_error_replies", totals.errorReplies)
     field("protocol_errors", totals.protocolErrors)
     field("client_output_buffer_limit_disconnections", totals.outputLimitDisconnections)
