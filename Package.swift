@@ -108,7 +108,8 @@ let package = Package(
       ]),
     .testTarget(name: "NexusGossipTests", dependencies: ["NexusModel", "NexusGossip"]),
     .testTarget(name: "NexusSketchTests", dependencies: ["NexusSketch", "NexusModel", "NexusTestSupport"]),
-    .testTarget(name: "NexusReplicationTests", dependencies: ["NexusModel", "NexusReplication"]),
+    .testTarget(
+      name: "NexusReplicationTests", dependencies: ["NexusModel", "NexusReplication", "NexusTestSupport"]),
     .testTarget(
       name: "NexusSimulationTests",
       dependencies: [

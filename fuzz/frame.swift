@@ -30,6 +30,8 @@ func readFrame(_ frame: UnsafeRawBufferPointer) throws(WireError) {
     case .fetched: again(Fetched.self, item.bytes)
     case .event: again(Event.self, item.bytes)
     case .goodbye: again(Goodbye.self, item.bytes)
+    case .confirmed: again(Confirmed.self, item.bytes)
+    case .effects: effects(item.bytes)
     case .part:
       again(Part.self, item.bytes)
       if let whole = try assembler.add(Part(decoding: item.bytes)) { whole.deallocate() }
@@ -52,6 +54,17 @@ func again<Message: WireMessage>(_ type: Message.Type, _ bytes: UnsafeRawBufferP
   guard let copy = try? Message(decoding: first.bytes) else { fatalError("\(type): what was written cannot be read") }
   copy.encode(to: &second)
   precondition(first.bytes.elementsEqual(second.bytes), "\(type): written twice, not the same")
+}
+
+func effects(_ bytes: UnsafeRawBufferPointer) {
+  guard let read = try? Effects(decoding: bytes) else { return }
+  var out = OutputBuffer(capacity: 1)
+  defer { out.deallocate() }
+  try? read.each { entry in
+    out.count = 0
+    Effects.append(entry, to: &out)
+    precondition(out.count > entry.key.count + entry.value.count)
+  }
 }
 
 func operation(_ bytes: UnsafeRawBufferPointer) {

@@ -67,7 +67,7 @@ public final class NexusCacheServer {
     try origins.begin()
     settings.onChange(
       of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter, .namespace, .origin, .staleWhileRevalidate,
-      .staleIfError, .absentTTL, .earlyRefresh
+      .staleIfError, .absentTTL, .earlyRefresh, .acknowledgement, .reads
     ) { [weak origins] in
       store.apply($0, as: $1)
       origins?.settingsChanged()

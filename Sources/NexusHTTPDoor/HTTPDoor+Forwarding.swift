@@ -71,7 +71,7 @@ extension HTTPDoor: OperationRequester {
     MHD_suspend_connection(connection)
     let ticket = forwarded.open(exchange)
     responder.keyspace.statistics.pointee.operationsForwarded.add()
-    request.withOperation { routers[loop.index].route($0, for: self, ticket: ticket) }
+    _ = request.withOperation { routers[loop.index].route($0, for: self, ticket: ticket) }
     return .YES
   }
 

@@ -19,6 +19,8 @@ struct KeyRequest {
   /// What to store.
   var value = UnsafeRawBufferPointer(start: nil, count: 0)
   var life = TimeToLive.namespaceDefault
+  /// What the writer asks for; nil: the namespace's.
+  var acknowledgement: Acknowledgement?
 
   init(_ action: Action, _ key: Key) {
     self.action = action
@@ -32,12 +34,17 @@ extension KeyRequest {
   private static let version: UInt8 = 1
   private static let headBytes = 12
   private static let bytesFlag: UInt8 = 1
+  /// Two bits: 0 where the writer did not ask, else the level's place among all and 1.
+  private static let acknowledgementShift: UInt8 = 1
 
   func withOperation<Result>(_ body: (Operation) -> Result) -> Result {
     withUnsafeTemporaryAllocation(byteCount: Self.headBytes, alignment: 8) { head in
       head[0] = Self.version
       head[1] = action.rawValue
       head[2] = wantsBytes ? Self.bytesFlag : 0
+      if let acknowledgement, let place = Acknowledgement.allCases.firstIndex(of: acknowledgement) {
+        head[2] |= UInt8(place + 1) << Self.acknowledgementShift
+      }
       let (kind, milliseconds): (UInt8, Int64) =
         switch life {
         case .namespaceDefault: (0, 0)
@@ -65,11 +72,11 @@ extension KeyRequest {
     let arguments = operation.arguments
     guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes else { return nil }
     let head = arguments[0].bytes
-    guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] & ~Self.bytesFlag == 0 else {
-      return nil
-    }
+    guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] < 8 else { return nil }
     self.init(action, store.key(arguments[1].bytes, in: operation.database))
     wantsBytes = head[2] & Self.bytesFlag != 0
+    let level = Int(head[2] >> Self.acknowledgementShift)
+    if level > 0 { acknowledgement = Acknowledgement.allCases[level - 1] }
     value = arguments[2].bytes
     let milliseconds = Int64(littleEndian: head.loadUnaligned(fromByteOffset: 4, as: Int64.self))
     switch head[3] {

@@ -42,7 +42,7 @@ struct Problem: Error {
   static func unknownParameter() -> Problem {
     Problem(
       status: 400, code: "unknown_parameter",
-      message: "The query has a parameter that is not known; namespace and ttl are accepted.")
+      message: "The query has a parameter that is not known; namespace, ttl and ack are accepted.")
   }
   static func unknownNamespace(_ name: UnsafeRawBufferPointer, _ store: Store) -> Problem {
     Problem(status: 404, code: "unknown_namespace", message: UnknownNamespace.sentence(name, in: store) + ".")
@@ -56,6 +56,14 @@ struct Problem: Error {
     Problem(
       status: 400, code: "bad_ttl",
       message: "The TTL is not a number of seconds from 0 (no expiry) to \(Seconds.longest), such as 3600 or 0.5.")
+  }
+  static func badAcknowledgement() -> Problem {
+    Problem(status: 400, code: "bad_ack", message: "ack is none of one, quorum and all.")
+  }
+  static func notEnoughReplicas() -> Problem {
+    Problem(
+      status: 503, code: "not_enough_replicas",
+      message: "Fewer members that have a copy are alive than this write asks for; nothing was done.")
   }
   static func badJSON(_ fault: JSONFault) -> Problem {
     Problem(
@@ -137,6 +145,7 @@ extension Problem {
       switch failure {
       case .timedOut: (504, "timed_out")
       case .outcomeUnknown: (504, "outcome_unknown")
+      case .tooFewCopies: (504, "too_few_copies")
       case .refused: (502, "member_refused")
       // All others: nobody ran it, and it may be asked again.
       default: (503, "not_served")

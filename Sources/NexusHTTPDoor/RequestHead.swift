@@ -41,6 +41,8 @@ struct RequestHead {
   var namespaceIsEncoded = false
   var ttl: UnsafeRawBufferPointer?
   var ttlIsEncoded = false
+  /// How many copies a write shall have, as sent.
+  var acknowledgement: UnsafeRawBufferPointer?
   var hasUnknownParameter = false
   var acceptsBytes = false
   var sendsBytes = false
@@ -65,6 +67,8 @@ struct RequestHead {
     } else if Self.equal(name, "ttl") {
       ttl = value
       ttlIsEncoded = true
+    } else if Self.equal(name, "ack") {
+      acknowledgement = value
     } else {
       hasUnknownParameter = true
     }
@@ -76,6 +80,8 @@ struct RequestHead {
     switch name.count {
     case 5 where Self.equal(name, "x-ttl"):
       if ttl == nil { ttl = value }
+    case 5 where Self.equal(name, "x-ack"):
+      if acknowledgement == nil { acknowledgement = value }
     case 6 where Self.equal(name, "expect"):
       asksBeforeSending = true
     case 6 where Self.equal(name, "origin"):

@@ -59,8 +59,12 @@ extension Responder {
       var request = KeyRequest(.write, try key(range, head, namespace))
       request.value = value
       request.life = life
+      request.acknowledgement = try acknowledgement(head)
       return request
-    case .delete(let range): return KeyRequest(.delete, try key(range, head, namespace))
+    case .delete(let range):
+      var request = KeyRequest(.delete, try key(range, head, namespace))
+      request.acknowledgement = try acknowledgement(head)
+      return request
     default: preconditionFailure("only requests for keys come here")
     }
   }
@@ -84,10 +88,18 @@ extension Responder {
     _ operation: Operation, _ identity: Identity, _ batch: inout OperationBatch, _ now: UnixMilliseconds
   ) -> OperationOutcome {
     let reply: Reply
+    var level = Acknowledgement.one
     if !node.store.isConfigured(operation.database) {
       reply = Reply(Problem.unknownNamespace(number: operation.database))
     } else if let request = KeyRequest(operation, node.store) {
+      level = acknowledgement(request)
       do throws(Problem) {
+        if level != .one, let replicator {
+          // Whether there are enough members is the owner's to say.
+          if keyspace.isElsewhere(request.key) { return .notHere }
+          guard replicator.canWrite(request.key.slot, level) else { throw Problem.notEnoughReplicas() }
+          replicator.beginWork()
+        }
         switch try run(request, identity, now) {
         case .reply(let ran): reply = ran
         case .not(.elsewhere): return .notHere
@@ -109,7 +121,8 @@ extension Responder {
     defer { reply.deallocate() }
     reply.append(to: &batch.out)
     keyspace.statistics.pointee.operationsExecuted.add()
-    return .replied(end: batch.out.count)
+    guard level != .one, let replicator, replicator.hasWritten else { return .replied(end: batch.out.count) }
+    return .held(end: batch.out.count, replicator.hold(level))
   }
 
   private func read(_ request: KeyRequest, _ identity: Identity, _ now: UnixMilliseconds) throws(Problem) -> Ran {
@@ -242,6 +255,19 @@ extension Responder {
     if head.ttlIsEncoded { text = try decode(text, "ttl") }
     guard let life = Seconds.parse(text) else { throw .badTTL() }
     return life
+  }
+
+  private func acknowledgement(_ head: RequestHead) throws(Problem) -> Acknowledgement? {
+    guard let text = head.acknowledgement else { return nil }
+    let level = Acknowledgement.allCases.first { $0.rawValue.utf8.elementsEqual(text) }
+    guard let level else { throw .badAcknowledgement() }
+    return level
+  }
+
+  /// What a write waits for; `one` where there are no copies to wait for.
+  func acknowledgement(_ request: KeyRequest) -> Acknowledgement {
+    guard replicator != nil, request.action != .read else { return .one }
+    return request.acknowledgement ?? node.store.acknowledgement(in: request.key.namespace)
   }
 
   /// Percent-decoded; the bytes themselves where nothing is encoded. Valid until the next decoding.

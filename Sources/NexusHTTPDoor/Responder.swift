@@ -7,6 +7,9 @@ final class Responder {
   let keyspace: Keyspace
   let node: Node
   private let routes: SlotRoutes
+  /// Nil where writes have no copies.
+  lazy var replicator: (any Replicator)? = node.replicators.isEmpty ? nil : node.replicators[loopIndex]
+  private let loopIndex: Int
   let configuration: HTTPConfiguration
   /// False while the node drains: said by /health/ready.
   var isReady = true
@@ -23,6 +26,7 @@ final class Responder {
   init(node: Node, loop index: Int, configuration: HTTPConfiguration, seed: UInt64) {
     self.node = node
     routes = node.routes
+    loopIndex = index
     self.configuration = configuration
     keyspace = Keyspace(node: node, loop: index, seed: seed)
   }
@@ -51,7 +55,10 @@ final class Responder {
       switch found {
       case .read, .write, .delete:
         let request = try keyRequest(found, head, body)
-        if routes.isClustered, keyspace.isElsewhere(request.key) { return .elsewhere(request) }
+        // What waits for copies takes the way of what runs elsewhere, which is the way of replies that come later.
+        if routes.isClustered, keyspace.isElsewhere(request.key) || acknowledgement(request) != .one {
+          return .elsewhere(request)
+        }
         switch try run(request, identity, now) {
         case .reply(let ran): reply = ran
         case .not(.failed(let error)): throw Problem(error)

@@ -34,6 +34,8 @@ public final class Node: @unchecked Sendable {
   /// runs.
   public var mayFill = false
   public var fillers: [LoopFiller] = []
+  /// One per loop, in order; empty where writes have no copies. Invariant: as `routers`.
+  public var replicators: [any Replicator] = []
   /// The loops, in order. Invariant: set once before any loop runs.
   public internal(set) var loops: [any EventLoop] = []
 
@@ -71,6 +73,7 @@ public final class Node: @unchecked Sendable {
     interests.attach([])
     fillers = []
     routers = []
+    replicators = []
     cluster = nil
   }
 

@@ -35,6 +35,8 @@ import NexusModel
   var limitEntries: Int64 = 0
   /// The last flush's stamp: only what is newer is here. 0: never flushed while stamped.
   var flushStamp: UInt64 = 0
+  var acknowledgement = Acknowledgement.one
+  var reads = ReadPreference.owner
 
   @usableFromInline var isLimited: Bool { limitBytes != 0 || limitEntries != 0 }
 }
@@ -101,6 +103,15 @@ extension Store {
     return (state.pointee.defaultTTL, state.pointee.ttlJitter)
   }
 
+  /// How many copies a write has before it is answered.
+  public func acknowledgement(in namespace: NamespaceNumber) -> Acknowledgement {
+    (namespaces + Int(namespace)).pointee.acknowledgement
+  }
+
+  public func readPreference(in namespace: NamespaceNumber) -> ReadPreference {
+    (namespaces + Int(namespace)).pointee.reads
+  }
+
   /// Makes the namespace of this number, or changes its settings; entries that no longer fit leave with the next
   /// writes.
   public func configure(_ namespace: NamespaceNumber, _ settings: NamespaceSettings, as worker: Worker) {
@@ -115,6 +126,8 @@ extension Store {
     state.pointee.defaultTTL = settings.defaultTTLMilliseconds
     state.pointee.ttlJitter = settings.ttlJitter
     if settings.isStamped != state.pointee.isStamped { become(stamped: settings.isStamped, namespace, as: worker) }
+    state.pointee.acknowledgement = settings.acknowledgement
+    state.pointee.reads = settings.reads
     let changed = state.pointee.eviction != settings.eviction
     state.pointee.eviction = settings.eviction
     if changed, let lanes = published(state) {

@@ -1,5 +1,18 @@
 import NexusModel
 
+/// What became of a key. A receiver passes over kinds that it does not know.
+public struct EntryKind: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
+  public var rawValue: UInt32
+
+  @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  @inlinable public static var value: EntryKind { EntryKind(rawValue: 0) }
+  /// Deleted: a tombstone with its stamp.
+  @inlinable public static var tombstone: EntryKind { EntryKind(rawValue: 1) }
+  /// Removed to make room: to be removed where nothing newer is known, without a tombstone.
+  @inlinable public static var evicted: EntryKind { EntryKind(rawValue: 2) }
+}
+
 /// An entry of the store on its way. Key and value are where the sender has them, or in the frame they came in.
 public struct WireEntry: BitwiseCopyable, WireMessage {
   public var key: UnsafeRawBufferPointer
@@ -16,10 +29,11 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
   public var version: UInt64
   /// How the value is to be understood, as the store numbers its types.
   public var type: UInt32
+  public var kind: EntryKind
 
-  public init(
+  @inlinable public init(
     key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, namespace: UInt32 = 0, expiresAt: UInt64 = 0,
-    stamp: UInt64 = 0, clientFlags: UInt32 = 0, version: UInt64 = 0, type: UInt32 = 0
+    stamp: UInt64 = 0, clientFlags: UInt32 = 0, version: UInt64 = 0, type: UInt32 = 0, kind: EntryKind = .value
   ) {
     self.key = key
     self.value = value
@@ -29,6 +43,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     self.clientFlags = clientFlags
     self.version = version
     self.type = type
+    self.kind = kind
   }
 
   private enum Field {
@@ -40,6 +55,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     static let clientFlags = WireField(6, "Entry.client_flags")
     static let version = WireField(7, "Entry.version")
     static let type = WireField(8, "Entry.type")
+    static let kind = WireField(9, "Entry.kind")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
@@ -51,23 +67,27 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     sink.put(Field.clientFlags, clientFlags)
     sink.put(Field.version, version)
     sink.put(Field.type, type)
+    sink.put(Field.kind, kind.rawValue)
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
     let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
     self.init(key: nothing, value: nothing)
-    while let tag = try reader.tag("Entry") {
-      switch tag.number {
-      case 1: key = try reader.bytes(tag, Field.key)
-      case 2: value = try reader.bytes(tag, Field.value)
-      case 3: namespace = try reader.uint32(tag, Field.namespace)
-      case 4: expiresAt = try reader.uint64(tag, Field.expiresAt)
-      case 5: stamp = try reader.fixed64(tag, Field.stamp)
-      case 6: clientFlags = try reader.uint32(tag, Field.clientFlags)
-      case 7: version = try reader.uint64(tag, Field.version)
-      case 8: type = try reader.uint32(tag, Field.type)
-      default: try reader.skip(tag, "Entry")
-      }
+    while let tag = try reader.tag("Entry") { try read(tag, &reader) }
+  }
+
+  mutating func read(_ tag: WireTag, _ reader: inout WireReader) throws(WireError) {
+    switch tag.number {
+    case 1: key = try reader.bytes(tag, Field.key)
+    case 2: value = try reader.bytes(tag, Field.value)
+    case 3: namespace = try reader.uint32(tag, Field.namespace)
+    case 4: expiresAt = try reader.uint64(tag, Field.expiresAt)
+    case 5: stamp = try reader.fixed64(tag, Field.stamp)
+    case 6: clientFlags = try reader.uint32(tag, Field.clientFlags)
+    case 7: version = try reader.uint64(tag, Field.version)
+    case 8: type = try reader.uint32(tag, Field.type)
+    case 9: kind.rawValue = try reader.uint32(tag, Field.kind)
+    default: try reader.skip(tag, "Entry")
     }
   }
 }

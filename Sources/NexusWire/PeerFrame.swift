@@ -8,12 +8,14 @@ public enum FrameKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case proof = 5
   case membership = 6
   case ownership = 7
+  case confirmed = 8
   case entries = 9
   case fetch = 10
   case fetched = 11
   case event = 12
   case goodbye = 13
   case part = 14
+  case effects = 15
 
   @inlinable @inline(__always) var tag: UInt8 { rawValue &<< 3 | WireType.bytes.rawValue }
 
@@ -27,12 +29,14 @@ public enum FrameKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case .proof: "PeerFrame.proof"
     case .membership: "PeerFrame.membership"
     case .ownership: "PeerFrame.ownership"
+    case .confirmed: "PeerFrame.confirmed"
     case .entries: "PeerFrame.entries"
     case .fetch: "PeerFrame.fetches"
     case .fetched: "PeerFrame.fetched"
     case .event: "PeerFrame.events"
     case .goodbye: "PeerFrame.goodbye"
     case .part: "PeerFrame.parts"
+    case .effects: "PeerFrame.effects"
     }
   }
 }

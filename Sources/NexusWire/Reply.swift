@@ -43,6 +43,8 @@ public struct FailureCode: RawRepresentable, Hashable, Sendable, BitwiseCopyable
   @inlinable public static var stopping: FailureCode { FailureCode(rawValue: 4) }
   /// Not executed: the command is none that may be forwarded.
   @inlinable public static var notForwarded: FailureCode { FailureCode(rawValue: 5) }
+  /// Executed: fewer copies have it than was asked for, as the text says.
+  @inlinable public static var tooFewCopies: FailureCode { FailureCode(rawValue: 6) }
 }
 
 extension MemberID {

@@ -63,6 +63,8 @@ public enum WireLimits {
   /// As in the Redis protocol.
   @inlinable public static var arguments: Int { 1024 * 1024 }
   @inlinable public static var memberRecords: Int { 10_000 }
+  /// Of one frame's effects.
+  @inlinable public static var refusals: Int { 1024 * 1024 }
   @inlinable public static var eventFields: Int { 256 }
   @inlinable public static var nonceBytes: Int { 32 }
   @inlinable public static var proofBytes: ClosedRange<Int> { 16...64 }

@@ -74,6 +74,35 @@ import Testing
     #expect(cluster.servers[0].ask("DELETE \(path)").text.contains(#""deleted":true"#))
   }
 
+  @Test func aWriteHasSoManyCopiesAsItAsksFor() throws {
+    let cluster = try TestCluster(2)
+    defer { cluster.stop() }
+    for owner in 0..<2 {
+      let key = key(of: owner, in: cluster)
+      let value = Array(#"{"value":"v"}"#.utf8)
+      func put(_ how: String) -> TestReply { cluster.servers[0].ask("PUT /api/cache/\(key)\(how)", body: value) }
+      #expect(put("?ack=quorum").status == 200)
+      #expect(cluster.lastLevel.withLock { $0 } == .quorum)
+      let refused = put("?ack=all")
+      #expect(refused.status == 503 && code(refused) == "not_enough_replicas", "\(refused.text)")
+      cluster.lastLevel.withLock { $0 = nil }
+      #expect(put("").status == 200 && put("?ack=one").status == 200)
+      #expect(cluster.lastLevel.withLock { $0 } == nil)
+      cluster.shortfall.withLock { $0 = ReplicaShortfall(confirmed: 1, needed: 2, configured: 3) }
+      let missed = cluster.servers[0].ask("DELETE /api/cache/\(key)\nX-Ack: quorum")
+      #expect(missed.status == 504 && code(missed) == "too_few_copies", "\(missed.text)")
+      #expect(missed.text.contains("confirmed by 1 of 3 copies"))
+      cluster.shortfall.withLock { $0 = nil }
+      #expect(cluster.servers[1].ask("GET /api/cache/\(key)").status == 404, "it is deleted all the same")
+      let wrong = put("?ack=some")
+      #expect(wrong.status == 400 && code(wrong) == "bad_ack")
+      // The namespace's own wish holds where the request has none.
+      for server in cluster.servers { server.setAcknowledgement(.all) }
+      #expect(put("").status == 503 && put("?ack=one").status == 200)
+      for server in cluster.servers { server.setAcknowledgement(.one) }
+    }
+  }
+
   @Test func whatIsPipelinedIsAnsweredInOrderOverOneConnection() throws {
     let cluster = try TestCluster(3)
     defer { cluster.stop() }
@@ -230,7 +259,7 @@ import Testing
     let executor = HTTPExecutor(node: cluster.servers[0].node, loop: cluster.servers[0].loop, seed: 1)
     let good: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     var bad: [[[UInt8]]] = [[], [good], [good, []], [good, [], [], []], [[], [], []], [good.dropLast(), [], []]]
-    for (index, byte) in [(0, 2), (1, 3), (2, 2), (3, 3), (3, 2)] {
+    for (index, byte) in [(0, 2), (1, 3), (2, 8), (3, 3), (3, 2)] {
       var head = good
       head[index] = UInt8(byte)
       bad.append([head, Array("k".utf8), []])

@@ -16,6 +16,10 @@ final class TestCluster: @unchecked Sendable {
   private let owners = Guarded<[Int]>([])
   /// What a failing network makes of the next operations; nil lets them through.
   let failure = Guarded<OperationFailure?>(nil)
+  /// What becomes of writes that wait for copies; nil: they get them.
+  let shortfall = Guarded<ReplicaShortfall?>(nil)
+  /// What the last one waited for.
+  let lastLevel = Guarded<Acknowledgement?>(nil)
   private let held = Guarded<(isHolding: Bool, letters: [Letter])>((false, []))
   /// Operations that came to a node which did not execute their slots, and those that waited for a key.
   private let redirections = Atomic<Int>(0)
@@ -41,6 +45,7 @@ final class TestCluster: @unchecked Sendable {
         try TestServer(change) { node in
           node.routes.becomeClustered()
           node.cluster = TestFace(count, index)
+          node.replicators = [TestReplicator()]
         })
     }
     self.servers = servers
@@ -134,6 +139,11 @@ final class TestCluster: @unchecked Sendable {
     let outcome = Self.run(letter, executors[index], &out)
     switch outcome {
     case .replied: answer(letter, .success(out))
+    case .held(_, let hold):
+      let level = servers[index].replicator.levels[hold.number]
+      lastLevel.withLock { $0 = level }
+      let shortfall = shortfall.withLock { $0 }
+      answer(letter, shortfall.map { .failure(.tooFewCopies($0.sentence)) } ?? .success(out))
     case .notHere:
       redirections.wrappingAdd(1, ordering: .relaxed)
       let owner = owners.withLock { $0[Int(letter.slot.index)] }
@@ -192,6 +202,38 @@ final class TestCluster: @unchecked Sendable {
   }
 }
 
+/// Two of three members that could have copies live; who waits for them is the cluster's affair.
+final class TestReplicator: Replicator {
+  var configuredCopies: Int { 3 }
+  private(set) var levels: [UInt64: Acknowledgement] = [:]
+
+  func liveCopies(of slot: UInt16) -> Int { 2 }
+  func beginWork() {}
+  var hasWritten: Bool { true }
+  func beginRecord() {}
+  var hasRecord: Bool { false }
+  func takeRecord(into record: inout WriteRecord) {}
+  func hold(_ acknowledgement: Acknowledgement) -> ReplicaHold {
+    let hold = ReplicaHold(number: UInt64(levels.count))
+    levels[hold.number] = acknowledgement
+    return hold
+  }
+  func notify(_ waiter: any ReplicaWaiter, _ ticket: UInt64, of hold: ReplicaHold, timeoutMilliseconds: Int) {}
+  func count(
+    _ record: WriteRecord, enough: Int, timeoutMilliseconds: Int, for waiter: any ReplicaWaiter, ticket: UInt64
+  ) {}
+  func forget(_ waiter: any ReplicaWaiter) {}
+}
+
+extension TestServer {
+  var replicator: TestReplicator { node.replicators[0] as! TestReplicator }
+  func setAcknowledgement(_ level: Acknowledgement) {
+    var settings = node.store.settings(of: 0)!
+    settings.acknowledgement = level
+    node.store.configure(0, settings, as: 8)
+  }
+}
+
 /// The way out of one node.
 final class TestRouter: OperationRouter {
   private let cluster: TestCluster
@@ -202,11 +244,14 @@ final class TestRouter: OperationRouter {
     self.index = index
   }
 
-  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+  func route(
+    _ operation: Operation, for requester: any OperationRequester, ticket: UInt64
+  ) -> MemberNumber? {
     cluster.take(
       TestCluster.Letter(
         from: index, kind: operation.kind, flags: operation.flags, database: operation.database, slot: operation.slot,
         words: operation.arguments.map { Array($0.bytes) }, ticket: ticket))
+    return nil
   }
 
   func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {}

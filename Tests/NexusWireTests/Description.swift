@@ -92,6 +92,17 @@ struct Description {
     put("\(path).client_flags", entry.clientFlags)
     put("\(path).version", entry.version)
     put("\(path).type", entry.type)
+    put("\(path).kind", entry.kind.rawValue)
+  }
+
+  mutating func add(_ path: String, firstSequence: UInt64, _ entries: [WireEntry]) {
+    put("\(path).first_sequence", firstSequence)
+    each("\(path).entries", entries) { $0.add($1, $2) }
+  }
+
+  mutating func add(_ path: String, _ confirmed: Confirmed) {
+    put("\(path).through", confirmed.through)
+    each("\(path).refused", confirmed.refused) { $0.put($1, $2) }
   }
 
   mutating func add(_ path: String, _ hello: Hello) {

@@ -80,11 +80,24 @@ struct SampleFrame {
       ) { $0.add($1, $2) }
     case .event: put(samples.event()) { $0.add($1, $2) }
     case .goodbye: put(Goodbye(reason: samples.text())) { $0.add($1, $2) }
+    case .confirmed:
+      put(Confirmed(through: samples.number(), refused: samples.list { $0.number() })) { $0.add($1, $2) }
+    case .effects:
+      let (first, entries) = (samples.number(), samples.list { $0.entry() })
+      Self.append(first, entries, &out)
+      description.add(path, firstSequence: first, entries)
     case .part:
       put(
         Part(id: samples.number32(), total: samples.number(), data: samples.raw(), isLast: samples.flag())
       ) { $0.add($1, $2) }
     }
+  }
+
+  /// As a loop does it: entries first, into a buffer of their own.
+  private static func append(_ firstSequence: UInt64, _ entries: [WireEntry], _ out: inout OutputBuffer) {
+    let bytes = written { buffer in for entry in entries { Effects.append(entry, to: &buffer) } }
+    Effects.begin(&out, firstSequence: firstSequence, entryBytes: bytes.count)
+    bytes.withUnsafeBytes { out.append($0) }
   }
 }
 
@@ -104,6 +117,8 @@ extension FrameKind {
     case .event: "events"
     case .goodbye: "goodbye"
     case .part: "parts"
+    case .confirmed: "confirmed"
+    case .effects: "effects"
     }
   }
 }
@@ -133,6 +148,12 @@ extension Description {
       case .event: add(path, try Event(decoding: item.bytes))
       case .goodbye: add(path, try Goodbye(decoding: item.bytes))
       case .part: add(path, try Part(decoding: item.bytes))
+      case .confirmed: add(path, try Confirmed(decoding: item.bytes))
+      case .effects:
+        let effects = try Effects(decoding: item.bytes)
+        var entries: [WireEntry] = []
+        try effects.each { entries.append($0) }
+        add(path, firstSequence: effects.firstSequence, entries)
       }
     }
     add(version: reader.placementVersion.digest, counts: counts)

@@ -169,6 +169,8 @@ import Testing
     "Fetch": { bytes throws(WireError) in _ = try Fetch(decoding: bytes) },
     "Fetched": { bytes throws(WireError) in _ = try Fetched(decoding: bytes) },
     "EventField": { bytes throws(WireError) in _ = try Event.Text(decoding: bytes) },
+    "Effects": { bytes throws(WireError) in try Effects(decoding: bytes).each { _ in } },
+    "Confirmed": { bytes throws(WireError) in _ = try Confirmed(decoding: bytes) },
     "Event": { bytes throws(WireError) in _ = try Event(decoding: bytes) },
     "Part": { bytes throws(WireError) in _ = try Part(decoding: bytes) },
     "Member": { bytes throws(WireError) in _ = try Member(decoding: bytes) },

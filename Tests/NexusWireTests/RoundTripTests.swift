@@ -91,6 +91,16 @@ import Testing
     #expect(try unpacked.withUnsafeBytes { try SlotList(decoding: $0) } == list)
   }
 
+  @Test func anEntryOfEffectsIsWrittenAsAnyOther() {
+    var samples = Samples(seed: 7)
+    for _ in 0..<300 {
+      let entry = samples.entry()
+      let effect = written { Effects.append(entry, to: &$0) }
+      let element = written { $0.element(WireField(2, "Effects.entries"), entry) }
+      #expect(effect == element, "\(entry)")
+    }
+  }
+
   @Test func theHighestCommonVersionIsSpoken() {
     #expect(Hello.agreed(1...3, 2...5) == 3)
     #expect(Hello.agreed(2...5, 1...3) == 3)

@@ -62,8 +62,13 @@ struct BatchRunner {
     argumentCount = 0
   }
 
-  /// Forgets what `begin` began.
+  /// What `begin` began is done with otherwise. Its arguments lie where they came from.
   mutating func abandon() { argumentCount = firsts[count] }
+
+  /// Those that have been added since `begin`.
+  var begun: UnsafeBufferPointer<Argument> {
+    UnsafeBufferPointer(start: arguments + firsts[count], count: argumentCount - firsts[count])
+  }
 
   private mutating func growArguments() {
     let larger = UnsafeMutablePointer<Argument>.allocate(capacity: argumentCapacity * 2)
@@ -112,7 +117,7 @@ struct BatchRunner {
       var reply = UnsafeRawBufferPointer(start: nil, count: 0)
       var missing: ArraySlice<Key> = []
       switch outcomes[index] {
-      case .replied(let end):
+      case .replied(let end), .held(let end, _):
         reply = UnsafeRawBufferPointer(rebasing: out.bytes[start..<end])
         start = end
       case .notHere, .filling: break
@@ -126,7 +131,7 @@ struct BatchRunner {
   /// Executes one operation by itself.
   mutating func run(
     _ operation: Operation, _ executor: any OperationExecutor, for requester: MemberNumber,
-    replied: (UnsafeRawBufferPointer) -> Void, missing: (ArraySlice<Key>) -> Void
+    replied: (OperationOutcome, UnsafeRawBufferPointer) -> Void, missing: (ArraySlice<Key>) -> Void
   ) -> OperationOutcome {
     precondition(count == 0, "a batch is being gathered")
     begin()
@@ -136,7 +141,7 @@ struct BatchRunner {
     run({ _ in executor }, for: requester) { _, _, outcome, reply, keys in
       result = outcome
       switch outcome {
-      case .replied: replied(reply)
+      case .replied, .held: replied(outcome, reply)
       case .notHere, .filling: break
       case .keysMissing: missing(keys)
       }

@@ -22,6 +22,8 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   @exclusivity(unchecked) private var isOpen = false
   /// The frame of answers that is being written.
   @exclusivity(unchecked) private var answers = OutputBuffer(capacity: 4096)
+  /// What came over this stream has written.
+  @exclusivity(unchecked) private var record = WriteRecord()
   private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
   private var longFrames = LongFrames()
 
@@ -153,7 +155,9 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       batch.abandon()
       throw error
     }
-    guard let operation = Operation(wire), owner.executes(operation.kind) else {
+    let operation = Operation(wire)
+    if let operation, operation.kind == .count { return count(wire.id, &batch) }
+    guard let operation, owner.executes(operation.kind) else {
       batch.abandon()
       return answer(wire.id, .unknownKind, "this member knows no operation of kind \(wire.kind.rawValue)")
     }
@@ -163,11 +167,15 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   private func execute(_ batch: inout BatchRunner) {
     guard batch.count > 0, case .open(let caller) = phase else { return }
     guard let number = owner.directory.number(of: caller) else { return refuseStranger(caller, &batch) }
+    owner.replicator?.beginRecord()
+    defer { if let replicator = owner.replicator, replicator.hasRecord { replicator.takeRecord(into: &record) } }
     batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
       switch outcome {
       case .replied:
         beginAnswers()
         Reply(id: id, outcome: .payload(reply)).append(to: &answers)
+      case .held(_, let hold):
+        owner.hold(reply, hold, for: self, UInt64(id), timeoutMilliseconds: Int(operation.timeoutMilliseconds))
       case .notHere: settle(id, operation, number)
       case .keysMissing: owner.park(operation, self, UInt64(id), missing: missing, origin: number)
       case .filling(let woken, _):
@@ -175,6 +183,20 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       }
     }
   }
+
+  /// How many copies everything has that came over this stream before.
+  private func count(_ id: UInt32, _ batch: inout BatchRunner) {
+    let numbers = batch.begun.map { Int(String(decoding: $0.bytes, as: UTF8.self)) ?? 0 }
+    batch.abandon()
+    execute(&batch)
+    guard numbers.count == 2, let replicator = owner.replicator else {
+      return answer(id, .notForwarded, "this member keeps no copies")
+    }
+    owner.count(record, replicator, enough: numbers[0], milliseconds: numbers[1], for: self, UInt64(id))
+  }
+
+  /// A write of this stream has run after it had waited.
+  func note(_ writes: WriteRecord) { record.add(writes) }
 
   /// It is a member whose name gossip has not brought here yet: nothing was run, and it may try again at once.
   private func refuseStranger(_ caller: MemberID, _ batch: inout BatchRunner) {
@@ -233,6 +255,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       Reply(id: id, outcome: .payload(bytes)).append(to: &answers)
     case .failed(.moved(let member)): answerMoved(id, member)
     case .failed(.noOwner): answer(id, .tooLate, "its slot did not arrive in time")
+    case .failed(.tooFewCopies(let text)): answer(id, .tooFewCopies, text)
     case .failed(.overloaded): answer(id, .overloaded, "too much waits here already")
     case .failed(let failure): answer(id, .notForwarded, failure.sentence)
     }

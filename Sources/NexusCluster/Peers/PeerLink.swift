@@ -229,6 +229,7 @@ final class PeerLink: MessageStreamHandler {
       case .unspecified: owner.answered(record, .failed(failure(of: record)))
       case .tooLate: owner.answered(record, .failed(.noOwner(record.slot)))
       case .overloaded: owner.answered(record, .failed(.overloaded(entry.id)))
+      case .tooFewCopies: owner.answered(record, .failed(.tooFewCopies(text)))
       // Nothing was run: whoever divided it among owners divides it anew.
       case .stopping: again(record, .moved(entry.id))
       default: owner.answered(record, .failed(.refused(entry.id, text)))
@@ -284,6 +285,7 @@ final class PeerLink: MessageStreamHandler {
     }
     frames.close()
     isDirty = false
+    if wasOpen { owner.lost(number) }
     owner.control.lostConnection(to: number)
     owner.wake()
   }

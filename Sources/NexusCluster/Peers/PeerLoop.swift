@@ -29,7 +29,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   @exclusivity(unchecked) private var kinds: UInt32 = 0
   @exclusivity(unchecked) private var links: [PeerLink?] = []
   @exclusivity(unchecked) private var dirtyLinks: [PeerLink] = []
-  private let requesters = Requesters()
+  let requesters = Requesters()
   let traffic = SlotTraffic()
   private var parked: [ParkedOperation] = []
   private var parkedBytes = 0
@@ -41,6 +41,13 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// 0: not read in this turn.
   @exclusivity(unchecked) private var turnNow: UInt64 = 0
   @exclusivity(unchecked) var batch = BatchRunner()
+  /// Nil where writes have no copies. Set once, before the loop runs.
+  @exclusivity(unchecked) var replicator: (any Replicator)?
+  @exclusivity(unchecked) var held = HeldReplies()
+  /// How often a link was lost.
+  @exclusivity(unchecked) var losses: UInt32 = 0
+  /// What operations of this loop's own requesters have written that waited here before they ran here.
+  @exclusivity(unchecked) var ownWrites = WriteRecord()
 
   /// Between two looks at the deadlines.
   private static let tickMilliseconds = 10
@@ -69,6 +76,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   deinit {
     traffic.deallocate()
     batch.deallocate()
+    held.deallocate()
   }
 
   func setExecutor(_ executor: any OperationExecutor, for kind: Operation.Kind) {
@@ -84,6 +92,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     links = []
     dirtyLinks = []
     parked = []
+    replicator = nil
   }
 
   @inline(__always) func executes(_ kind: Operation.Kind) -> Bool { kinds & 1 << UInt32(kind.rawValue) != 0 }
@@ -115,7 +124,9 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   // MARK: Leaving
 
-  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+  func route(
+    _ operation: Operation, for requester: any OperationRequester, ticket: UInt64
+  ) -> MemberNumber? {
     let lane = traffic[operation.slot]
     let number = requesters.number(of: requester)
     let deadline = now + UInt64(timeout(operation))
@@ -125,11 +136,14 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       if link.send(operation, ticket: ticket, requester: number, deadline: deadline, attempts: 0, isDirect: false) {
         lane.pointee.underWay += 1
         lane.pointee.member = member
-        return startTicking()
+        startTicking()
+      } else {
+        fail(number, ticket, .overloaded(link.id))
       }
-      return fail(number, ticket, .overloaded(link.id))
+      return member
     }
     park(operation, number, ticket, deadline, attempts: 0, direct: nil, origin: myself)
+    return nil
   }
 
   func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
@@ -157,6 +171,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     }
     parked.removeAll { $0.requester == number }
     parkedBytes = parked.reduce(0) { $0 + $1.bytes.count }
+    held.forget(number)
     requesters.remove(number)
   }
 
@@ -326,13 +341,14 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
         return true
       }
       var missing: [SettledKey] = []
-      let outcome = batch.run(operation, executor, for: parked.origin) { reply in
-        requesters.reply(parked.requester, parked.ticket, .payload(reply))
+      replicator?.beginRecord()
+      let outcome = batch.run(operation, executor, for: parked.origin) { outcome, reply in
+        answer(parked, operation, outcome, reply)
       } missing: {
         missing = Self.settledKeys($0)
       }
       switch outcome {
-      case .replied: return true
+      case .replied, .held: return true
       case .notHere:
         guard operation.flags.contains(.severalSlots) else { return false }
         fail(parked.requester, parked.ticket, .moved(identity.id))

@@ -38,6 +38,8 @@ final class Requesters {
     identities[Int(number)] = nil
   }
 
+  subscript(number: UInt16) -> (any OperationRequester)? { places[Int(number)].requester }
+
   func known(_ requester: any OperationRequester) -> UInt16? {
     places.firstIndex { $0.requester === requester }.map { UInt16($0) }
   }

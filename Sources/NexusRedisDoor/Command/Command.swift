@@ -108,6 +108,8 @@ public struct Command: Sendable {
     case newest
     /// A step of SCAN.
     case walk
+    /// The least of integers; a member that does not answer counts as 0.
+    case least
   }
 
   public enum Group: String, Sendable {

@@ -66,6 +66,8 @@ public final class CommandTable: @unchecked Sendable {
     static let watches = Traits(rawValue: 1 << 5)
     /// May ask which loop has a client.
     static let findsClient = Traits(rawValue: 1 << 7)
+    /// Waits for copies of what was written.
+    static let counts = Traits(rawValue: 1 << 6)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -81,6 +83,7 @@ public final class CommandTable: @unchecked Sendable {
       case "client|list", "client|kill": insert(.needsCensus)
       case "client|tracking": insert(.findsClient)
       case "publish", "spublish": insert(.publishes)
+      case "wait": insert(.counts)
       default: break
       }
     }

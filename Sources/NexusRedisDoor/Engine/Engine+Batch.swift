@@ -54,6 +54,8 @@ struct ReceiveState {
   var isClustered = false
   /// Where in `out` begins what waits behind the session's pending replies, if it has any.
   var mark = 0
+  /// What plain SETs wait for.
+  var acknowledgement = Acknowledgement.one
   /// The monotonic clock when it was read last.
   var clock: UInt64 = 0
 }
@@ -75,6 +77,7 @@ extension Engine {
     state.clock = loop.monotonicNanoseconds
     state.isClustered = routes.isClustered || filler.isActive
     state.mark = output.count
+    if state.isClustered { beginReceiving(session) }
     while state.mayHaveMore {
       state.isPlain = isPlain(session)
       state.limits.isAuthenticated = session.isAuthenticated
@@ -98,7 +101,7 @@ extension Engine {
         break
       }
     }
-    if state.isClustered, session.pending != nil { holdBack(session, &state, &received) }
+    if state.isClustered { endReceiving(session, &state, &received) }
     state.arena.reset()
     output = state.out
     arena = state.arena
@@ -107,6 +110,19 @@ extension Engine {
     received.consumed = state.position
     received.expected = received.next == .proceed ? state.expected : 0
     return received
+  }
+
+  /// Replies that have come in this turn, and not left yet, leave before anything that comes behind them.
+  @inline(__always) private func beginReceiving(_ session: Session) {
+    if let queue = session.pending, queue.pointee.first == 0 { flushReplies() }
+    replicator?.beginRecord()
+  }
+
+  @inline(__always) private func endReceiving(
+    _ session: Session, _ state: inout ReceiveState, _ received: inout Received
+  ) {
+    if let replicator, replicator.hasRecord { noteWrites(session, replicator) }
+    if session.pending != nil { holdBack(session, &state, &received) }
   }
 
   /// What has been written waits behind the replies that are under way, and so does the end of the connection.

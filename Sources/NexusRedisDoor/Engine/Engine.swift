@@ -55,6 +55,8 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   @exclusivity(unchecked) var peers = PeerSessions()
   @exclusivity(unchecked) var peerWatches = PeerWatches()
   let execIndex: Int
+  /// Nil where writes have no copies.
+  let replicator: (any Replicator)?
 
   /// Every session of this loop, by its client id.
   var sessions: [UInt64: Session] = [:]
@@ -86,6 +88,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     routes = door.node.routes
     filler = door.node.filler
     interests = door.node.interests
+    replicator = door.node.replicators.isEmpty ? nil : door.node.replicators[loop.index]
     literalArguments = .allocate(capacity: 3)
     literalArguments.initialize(repeating: literalNames.get, count: 3)
   }

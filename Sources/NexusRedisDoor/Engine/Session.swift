@@ -50,6 +50,8 @@ public final class Session {
   @exclusivity(unchecked) var extras: SessionExtras?
   /// Replies that are under way from other members, and what waits behind them; nil while there are none.
   @exclusivity(unchecked) var pending: UnsafeMutablePointer<ReplyQueue>?
+  /// What it has written that other members have copies of, for WAIT; nil until it does. Its own memory.
+  @exclusivity(unchecked) var writes: UnsafeMutablePointer<SessionWrites>?
   /// It came through the port for cluster clients: told where a slot is, instead of being served from there.
   let redirects: Bool
 
@@ -61,6 +63,8 @@ public final class Session {
     createdAt = now
     activeAt = now
   }
+
+  deinit { writes?.deallocate() }
 
   /// The extras, made when first asked for.
   var more: SessionExtras {

@@ -79,6 +79,15 @@ extension Engine {
       reject(command, Self.outOfMemory, session, &state.out)
       return true
     }
+    let level = slot.pointee.flags.contains(.write) ? acknowledgement(session) : .one
+    if level != .one {
+      guard hasReplicas(level) else {
+        reject(command, Self.notEnoughReplicas, session, &state.out)
+        return true
+      }
+      replicator?.beginWork()
+    }
+    let start = state.out.count
     let started = state.clock
     var call = Call(
       arguments: arguments, count: count, session: session, engine: self, out: state.out, now: state.now,
@@ -92,6 +101,7 @@ extension Engine {
     guard ownership == .ran else { return false }
     state.clock = loop.monotonicNanoseconds
     finish(&call, slot, nanoseconds: state.clock &- started, &state.out)
+    if level != .one { holdReply(session, &state, from: start, level) }
     return true
   }
 

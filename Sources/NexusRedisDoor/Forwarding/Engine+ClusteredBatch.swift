@@ -16,6 +16,9 @@ extension Engine {
     var isPlain = state.isPlain
     let setsArePlain = state.setBytes == 0 || preparePlainSets(state, session)
     (state.hits, state.misses, state.sets) = (0, 0, 0)
+    state.acknowledgement = acknowledgement(session)
+    // Writes that run here and wait for copies have no other bound.
+    if state.acknowledgement != .one, let queue = session.pending, mustWaitForRoom(queue) { return (0, .suspend) }
     var index = 0
     while index < count {
       let request = requests + index
@@ -75,30 +78,55 @@ extension Engine {
     let pending = session.pending
     if let pending, mustWaitForSeveral(pending, key.slot) { return .wait }
     if routes[slot: key.slot] == .here, pending.map({ !mustFollow($0, key.slot) }) ?? true {
+      let waits = !isGet && state.acknowledgement != .one
+      if waits, !mayWrite(key, &state) { return .done }
+      let start = state.out.count
       let taken = store.lock(key, as: worker)
       // Read again under the lock: now it says who executes.
-      if routes[slot: key.slot] == .here {
-        defer { store.unlock(key, taken) }
-        if isGet {
-          if let entry = store.find(key, now: state.now) {
-            if entry.isString { state.out.writeBulk(entry.value) } else { refuseType(&state.out) }
-            state.hits &+= 1
-          } else {
-            state.out.writeNull(version)
-            state.misses &+= 1
-          }
-          return .done
-        }
-        if store.put(key, over: store.find(key, now: state.now), request.pointee.value.bytes, .none) == .stored {
-          state.out.writeOK()
-          state.sets &+= 1
-          return .done
-        }
-      } else {
-        store.unlock(key, taken)
+      let isRun = routes[slot: key.slot] == .here && runPlain(request, &state, version)
+      store.unlock(key, taken)
+      if isRun {
+        if waits { holdReply(session, &state, from: start, state.acknowledgement) }
+        return .done
       }
     }
     return giveAwayPlain(request, &state, session, version)
+  }
+
+  /// False, with nothing done, if the store has no room. The key's stripe is locked.
+  @inline(__always) private func runPlain(
+    _ request: UnsafeMutablePointer<Request>, _ state: inout ReceiveState, _ version: Int
+  ) -> Bool {
+    let key = request.pointee.key
+    if request.pointee.kind == .get {
+      if let entry = store.find(key, now: state.now) {
+        if entry.isString { state.out.writeBulk(entry.value) } else { refuseType(&state.out) }
+        state.hits &+= 1
+      } else {
+        state.out.writeNull(version)
+        state.misses &+= 1
+      }
+      return true
+    }
+    let stored = store.put(key, over: store.find(key, now: state.now), request.pointee.value.bytes, .none) == .stored
+    if stored {
+      state.out.writeOK()
+      state.sets &+= 1
+    }
+    return stored
+  }
+
+  /// Begins a write that waits for copies; false, and it is refused, where too few members live that could have one.
+  @inline(never) private func mayWrite(_ key: Key, _ state: inout ReceiveState) -> Bool {
+    guard let replicator else { return true }
+    guard replicator.canWrite(key.slot, state.acknowledgement) else {
+      noteError("NOREPLICAS")
+      counters.noteRejected(literals.set)
+      state.out.writeError(Self.notEnoughReplicas)
+      return false
+    }
+    replicator.beginWork()
+    return true
   }
 
   private func giveAwayPlain(

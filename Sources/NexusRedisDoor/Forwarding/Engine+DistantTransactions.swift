@@ -65,6 +65,7 @@ extension Engine {
     if case .everywhere(let merge) = slot.pointee.spread {
       return dispatchEverywhere(arguments, count, command, merge, session, &state)
     }
+    if slot.pointee.traits.contains(.counts) { return dispatchWait(arguments, count, command, session, &state) }
     guard slot.pointee.isKeyed else { return nil }
     return dispatchByOwner(arguments, count, command, key, session, &state)
   }
@@ -134,6 +135,15 @@ extension Engine {
   private func executeHere(
     _ transaction: Transaction, _ session: Session, _ command: Int, _ state: inout ReceiveState
   ) -> Bool {
+    let level = transaction.writes ? acknowledgement(session) : .one
+    if level != .one {
+      guard let slot = transaction.slot, let replicator, replicator.canWrite(slot, level) else {
+        reject(command, Self.notEnoughReplicas, session, &state.out)
+        return true
+      }
+      replicator.beginWork()
+    }
+    let start = state.out.count
     let started = state.clock
     let name = UnsafeMutablePointer<Argument>.allocate(capacity: 1)
     name.initialize(to: Argument("EXEC"))
@@ -152,6 +162,7 @@ extension Engine {
     discardTransaction(session)
     state.clock = loop.monotonicNanoseconds
     finish(&call, door.commands.slots + command, nanoseconds: state.clock &- started, &state.out)
+    if level != .one { holdReply(session, &state, from: start, level) }
     return true
   }
 
@@ -266,6 +277,14 @@ extension Engine {
     }
     let name = PeerWatches.Name(member: requester, number: number)
     let watch = peerWatches[name]
+    let level = transaction.writes ? acknowledgement(session) : .one
+    if level != .one,
+      let outcome = beginWrite(
+        operation.pointee.slot, level, &batch,
+        refusal: "EXECABORT Transaction discarded because of: \(Self.notEnoughReplicas)")
+    {
+      return outcome
+    }
     let exec = UnsafeMutablePointer(mutating: words.baseAddress!)
     var call = Call(
       arguments: exec, count: 1, session: session, engine: self, out: batch.out, now: now, commandIndex: execIndex)
@@ -286,7 +305,7 @@ extension Engine {
     case .unsettled: return noteMissing(&batch)
     }
     if number != 0, let watch = peerWatches.remove(name) { forget(watch) }
-    return .replied(end: batch.out.count)
+    return endWrite(level, batch)
   }
 
   private static func number(_ argument: Argument) -> UInt64? {

@@ -68,10 +68,13 @@ extension Engine: OperationExecutor {
         case .transaction: executeTransaction(operation, &batch, session, requester, now)
         case .watch: executeWatch(operation, &batch, session, requester, now)
         case .unwatch: executeUnwatch(operation, &batch, requester)
-        case .http: refuse("ERR the Redis door does not execute HTTP requests", &batch)
+        case .http, .count: refuse("ERR the Redis door does not execute such requests", &batch)
         }
       batch.outcomes[index] = outcome
-      if case .replied = outcome { statistics.pointee.operationsExecuted.add() }
+      switch outcome {
+      case .replied, .held: statistics.pointee.operationsExecuted.add()
+      case .notHere, .keysMissing, .filling: break
+      }
     }
     if plain.count > 0 { count(plain, nanoseconds: (loop.monotonicNanoseconds &- started) / UInt64(batch.count)) }
   }
@@ -119,7 +122,8 @@ extension Engine: OperationExecutor {
     let key = plan.pointee.key
     if filler.fills(key.namespace) { return nil }
     if !isGet {
-      guard store.lifetime(in: key.namespace).milliseconds == 0,
+      guard replicator == nil || store.acknowledgement(in: key.namespace) == .one,
+        store.lifetime(in: key.namespace).milliseconds == 0,
         store.admitsAtOnce(key.count &+ operation.pointee.arguments[2].count, in: key.namespace)
       else { return nil }
     }
@@ -209,6 +213,12 @@ extension Engine: OperationExecutor {
       if slot.pointee.isKeyed, route != .here, route != .incoming { return .notHere }
       return refuse(Self.outOfMemory, &batch)
     }
+    let level = slot.pointee.flags.contains(.write) ? acknowledgement(session) : .one
+    if level != .one, let outcome = beginWrite(operation.pointee.slot, level, &batch) {
+      counters.noteRejected(command)
+      return outcome
+    }
+    call.out = batch.out
     if slot.pointee.isKeyed, !operation.pointee.flags.contains(.thisNode) {
       collectKeys(slot, arguments, count, plan.hasKey ? plan.key : nil, session.namespace)
       filling = .here
@@ -228,7 +238,7 @@ extension Engine: OperationExecutor {
     batch.out = call.out
     finish(&call, slot, nanoseconds: ended &- clock, &batch.out)
     clock = ended
-    return .replied(end: batch.out.count)
+    return endWrite(level, batch)
   }
 
   func noteMissing(_ batch: inout OperationBatch) -> OperationOutcome {

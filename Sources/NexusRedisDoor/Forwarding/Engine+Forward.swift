@@ -99,7 +99,8 @@ extension Engine: OperationRequester {
     queue.pointee.requestBytes &+= requestBytes
     queue.pointee.note(slot: operation.slot.index)
     statistics.pointee.operationsForwarded.add()
-    forwarder.router.route(operation, for: self, ticket: forwarder.table.ticket(index))
+    let member = forwarder.router.route(operation, for: self, ticket: forwarder.table.ticket(index))
+    if replicator != nil, !operation.flags.contains(.readOnly) { noteDistantWrite(queue, member, forwarder.router) }
   }
 
   // MARK: Replies
@@ -121,7 +122,7 @@ extension Engine: OperationRequester {
     }
   }
 
-  @inline(never) private func completeFailed(
+  @inline(never) func completeFailed(
     _ index: UInt32, _ queue: UnsafeMutablePointer<ReplyQueue>, _ place: AwaitedReply, _ failure: OperationFailure
   ) {
     var text = OutputBuffer(capacity: 256)
@@ -149,7 +150,7 @@ extension Engine: OperationRequester {
   public func repliesEnded() { flushReplies() }
 
   /// Sends what has been gathered for one session, and lets it go on where it waited for that.
-  private func flushReplies() {
+  func flushReplies() {
     let forwarder = forwarder
     guard let queue = forwarder.receiver else { return }
     forwarder.receiver = nil
@@ -204,6 +205,7 @@ extension OperationFailure {
     case .overloaded, .moved: "TRYAGAIN"
     case .timedOut: "TIMEOUT"
     case .outcomeUnknown: "UNKNOWN"
+    case .tooFewCopies: "NOREPLICAS"
     case .refused: "ERR"
     }
   }

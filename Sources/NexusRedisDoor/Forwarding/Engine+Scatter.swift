@@ -24,22 +24,24 @@ extension Engine {
     let gathering = Gathering(
       command: command, spread: slot.pointee.spread, session: session, flags: flags(of: slot, session),
       arguments: (0..<count).map { Array(arguments[$0].bytes) }, step: step)
-    // What this node owns runs at once.
+    // What this node owns runs at once, as one part.
     var groups = Divided(keyList.keys.map(\.slot), routes)
-    for keys in groups.takeLocal() {
-      if let reply = runPart(gathering, keys, session, state.now) {
-        gathering.parts.append(.init(keys: keys, outcome: .replied(reply)))
+    var hold: ReplicaHold?
+    if let keys = groups.takeLocal() {
+      if let reply = runPart(gathering, keys, session, state.now, &hold) {
+        gathering.parts.append(.init(keys: keys, outcome: hold == nil ? .replied(reply) : .held(reply)))
       } else {
         groups.addSlotBySlot(keys)
       }
     }
-    if groups.parts.isEmpty {
+    if groups.parts.isEmpty, hold == nil {
       gathering.writeReply(&state.out)
       return .done
     }
     let queue = queue(of: session, &state.out, &state.mark)
     let number = open(gathering, queue, silent: isSilent(session))
-    gathering.missing = groups.parts.count
+    if let hold { holdPart(gathering, number, hold, queue) }
+    gathering.missing += groups.parts.count
     let first = gathering.parts.count
     for part in groups.parts { gathering.parts.append(.init(keys: part.keys)) }
     for (offset, part) in groups.parts.enumerated() {
@@ -61,9 +63,10 @@ extension Engine {
 
   /// Runs a part here; nil, with nothing done, where its keys are not all this node's after all.
   private func runPart(
-    _ gathering: Gathering, _ keys: [Int], _ session: Session, _ now: UnixMilliseconds
+    _ gathering: Gathering, _ keys: [Int], _ session: Session, _ now: UnixMilliseconds, _ hold: inout ReplicaHold?
   ) -> [UInt8]? {
     let slot = door.commands.slots + gathering.command
+    let level = slot.pointee.flags.contains(.write) ? acknowledgement(session) : .one
     return withArguments(gathering.arguments(of: keys)) { arguments, count in
       var out = OutputBuffer(capacity: 1024)
       defer { out.deallocate() }
@@ -71,6 +74,8 @@ extension Engine {
         return Array("-\(Self.outOfMemory)\r\n".utf8)
       }
       collectKeys(slot, arguments, count, nil, session.namespace)
+      guard hasReplicas(level) else { return Array("-\(Self.notEnoughReplicas)\r\n".utf8) }
+      if level != .one { replicator?.beginWork() }
       let started = loop.monotonicNanoseconds
       var call = Call(
         arguments: arguments, count: count, session: session, engine: self, out: out, now: now,
@@ -79,8 +84,35 @@ extension Engine {
       out = call.out
       guard ownership == .ran else { return nil }
       finish(&call, slot, nanoseconds: loop.monotonicNanoseconds &- started, &out)
+      if level != .one, let replicator, replicator.hasWritten { hold = replicator.hold(level) }
       return Array(out.bytes)
     }
+  }
+
+  /// The part that ran here, the first, is under way until its writes have their copies.
+  private func holdPart(
+    _ gathering: Gathering, _ number: UInt32, _ hold: ReplicaHold, _ queue: UnsafeMutablePointer<ReplyQueue>
+  ) {
+    let index = forwarder.table.take(queue, .part)
+    forwarder.table.places[Int(index)].gathering = number
+    forwarder.table.places[Int(index)].part = 0
+    gathering.missing += 1
+    queue.pointee.underWay &+= 1
+    replicator?.notify(self, forwarder.table.ticket(index), of: hold, timeoutMilliseconds: 0)
+  }
+
+  func partCopied(_ index: UInt32, _ shortfall: ReplicaShortfall?) {
+    let place = forwarder.table.places[Int(index)]
+    forwarder.table.giveBack(index)
+    guard let queue = place.queue, let gathering = forwarder.gatherings[Int(place.gathering)] else { return }
+    queue.pointee.underWay &-= 1
+    if let shortfall {
+      gathering.parts[Int(place.part)].outcome = .failed(.tooFewCopies(shortfall.sentence))
+    } else if case .held(let reply) = gathering.parts[Int(place.part)].outcome {
+      gathering.parts[Int(place.part)].outcome = .replied(reply)
+    }
+    gathering.missing -= 1
+    if gathering.missing == 0 { finish(gathering, place.gathering, queue) }
   }
 
   private func sendPart(
@@ -136,13 +168,14 @@ extension Engine {
     if gathering.missing == 0 { finish(gathering, place.gathering, queue) }
   }
 
-  private func finish(_ gathering: Gathering, _ number: UInt32, _ queue: UnsafeMutablePointer<ReplyQueue>) {
+  func finish(_ gathering: Gathering, _ number: UInt32, _ queue: UnsafeMutablePointer<ReplyQueue>) {
     let forwarder = forwarder
     forwarder.remove(number)
     var out = OutputBuffer(capacity: 1024)
     defer { out.deallocate() }
     if !gathering.isSilent { gathering.writeReply(&out) }
     if out.count > 0, out.bytes[0] == UInt8(ascii: "-") { noteError("PARTIAL") }
+    if gathering.spread == .everywhere(.least) { waited(gathering.least, queue) }
     complete(gathering.place, queue, out.bytes)
   }
 
@@ -232,10 +265,10 @@ private struct Divided {
     }
   }
 
-  /// The keys that this node seems to execute, as one part; none if there are none.
-  mutating func takeLocal() -> [[Int]] {
+  /// The keys that this node seems to execute, as one part; nil if there are none.
+  mutating func takeLocal() -> [Int]? {
     defer { local = [] }
-    return local.isEmpty ? [] : [local]
+    return local.isEmpty ? nil : local
   }
 
   mutating func addSlotBySlot(_ keys: [Int]) {

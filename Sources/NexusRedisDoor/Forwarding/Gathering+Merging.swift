@@ -12,8 +12,12 @@ extension Gathering {
     case .counts: writeCounts(&out)
     case .newest: writeNewest(&out)
     case .walk: writeWalk(&out)
+    case .least: out.writeInteger(least)
     }
   }
+
+  /// Of integers; a part without one counts as 0.
+  var least: Int { parts.map { $0.integer ?? 0 }.min() ?? 0 }
 
   private var replies: [[UInt8]] {
     parts.map { part in

@@ -19,6 +19,8 @@ final class Gathering {
 
   enum Outcome {
     case replied([UInt8])
+    /// The reply, once the write has its copies.
+    case held([UInt8])
     case failed(OperationFailure)
   }
 
@@ -69,7 +71,9 @@ final class Gathering {
   /// Merges what the parts replied. Where a part failed, or replied an error, the reply is an error that names its
   /// keys and says why: never OK, a count or values for a part of what was asked.
   func writeReply(_ out: inout OutputBuffer) {
-    if let failure = failureText() { return failure.withBytes { out.writeError(bytes: $0) } }
+    if spread != .everywhere(.least), let failure = failureText() {
+      return failure.withBytes { out.writeError(bytes: $0) }
+    }
     switch spread {
     case .values: writeValues(&out)
     case .sum:
@@ -134,7 +138,7 @@ extension Gathering.Part {
     case .failed(let failure): failure.sentence
     case .replied(let bytes) where bytes.first == UInt8(ascii: "-"):
       String(decoding: bytes.dropFirst().prefix { $0 != 13 }, as: UTF8.self)
-    case .replied, nil: nil
+    case .replied, .held, nil: nil
     }
   }
 

@@ -1,9 +1,9 @@
 import NexusModel
 
 /// The replies of one session that cannot be sent yet, in the order of its requests: some are under way from other
-/// members, the others are written already and wait behind those.
+/// members, some belong to writes that wait for copies, and the others are written already and wait behind those.
 ///
-/// Lives in raw memory of its loop, and only while an operation of the session is under way: an idle session has none.
+/// Lives in raw memory of its loop, and only while the session has something to wait for: an idle session has none.
 struct ReplyQueue {
   /// Why the session reads no further requests.
   enum Waits: UInt8, BitwiseCopyable {
@@ -16,10 +16,10 @@ struct ReplyQueue {
 
   /// Nil once the connection is gone: what still arrives is dropped.
   var session: Unmanaged<Session>?
-  /// Places in the table, 0 for none. The first is always one that is under way.
+  /// Places in the table, 0 for none. The first is always one that is under way or held.
   var first: UInt32 = 0
   var last: UInt32 = 0
-  /// Operations under way, those of scattered commands counted one by one.
+  /// Operations under way, those of scattered commands counted one by one, and writes that wait for copies.
   var underWay = 0
   /// Bytes of their requests.
   var requestBytes = 0
@@ -70,6 +70,8 @@ struct AwaitedReply: BitwiseCopyable {
   enum State: UInt8, BitwiseCopyable {
     case free
     case underWay
+    /// Its bytes lie in the queue's `held`, and leave once the write has its copies.
+    case held
     /// Its bytes lie in the queue's `held`.
     case written
   }
@@ -99,9 +101,9 @@ struct AwaitedReply: BitwiseCopyable {
   var isSeveral = false
   /// `part`: which one.
   var part: UInt32 = 0
-  /// `written`: where in `held`.
+  /// `written`, `held`: where in the queue's `held`.
   var start = 0
-  /// `written`: bytes of the reply. `underWay`: bytes of the request.
+  /// `written`, `held`: bytes of the reply. `underWay`: bytes of the request.
   var count = 0
 }
 
@@ -184,11 +186,11 @@ struct ReplyTable {
 
   func ticket(_ index: UInt32) -> UInt64 { UInt64(places[Int(index)].generation) << 32 | UInt64(index) }
 
-  /// The place that the ticket was handed out for; nil if it has been given back since.
-  @inline(__always) func place(_ ticket: UInt64) -> UInt32? {
+  /// The place that the ticket was handed out for, if it is still in this state; nil if it has been given back since.
+  @inline(__always) func place(_ ticket: UInt64, _ state: AwaitedReply.State = .underWay) -> UInt32? {
     let index = UInt32(truncatingIfNeeded: ticket)
     guard Int(index) < capacity, places[Int(index)].generation == UInt32(ticket >> 32),
-      places[Int(index)].state == .underWay
+      places[Int(index)].state == state
     else { return nil }
     return index
   }
@@ -241,7 +243,7 @@ struct ReplyTable {
   /// A reply that is written already, behind everything that is in the queue, which is not empty.
   mutating func append(_ bytes: UnsafeRawBufferPointer, to queue: UnsafeMutablePointer<ReplyQueue>) {
     guard bytes.count > 0 else { return }
-    let start = hold(bytes, in: queue)
+    let start = keep(bytes, in: queue)
     let last = queue.pointee.last
     if places[Int(last)].state == .written, places[Int(last)].start + places[Int(last)].count == start {
       places[Int(last)].count += bytes.count
@@ -254,16 +256,34 @@ struct ReplyTable {
     append(index, to: queue)
   }
 
+  /// A reply whose write waits for copies gets the place at the end.
+  mutating func hold(_ bytes: UnsafeRawBufferPointer, in queue: UnsafeMutablePointer<ReplyQueue>) -> UInt32 {
+    let start = keep(bytes, in: queue)
+    let index = take(queue, .reply)
+    places[Int(index)].state = .held
+    places[Int(index)].start = start
+    places[Int(index)].count = bytes.count
+    append(index, to: queue)
+    return index
+  }
+
+  /// The bytes of a held reply, whose place is about to be given back or written anew.
+  func takeHeld(_ index: UInt32, of queue: UnsafeMutablePointer<ReplyQueue>) -> UnsafeRawBufferPointer {
+    let place = places + Int(index)
+    queue.pointee.heldBytes -= place.pointee.count
+    return UnsafeRawBufferPointer(start: queue.pointee.held.base + place.pointee.start, count: place.pointee.count)
+  }
+
   /// The reply of a place that is not the first has come.
   mutating func write(_ bytes: UnsafeRawBufferPointer, at index: UInt32, of queue: UnsafeMutablePointer<ReplyQueue>) {
-    let start = hold(bytes, in: queue)
+    let start = keep(bytes, in: queue)
     let place = places + Int(index)
     place.pointee.state = .written
     place.pointee.start = start
     place.pointee.count = bytes.count
   }
 
-  private func hold(_ bytes: UnsafeRawBufferPointer, in queue: UnsafeMutablePointer<ReplyQueue>) -> Int {
+  private func keep(_ bytes: UnsafeRawBufferPointer, in queue: UnsafeMutablePointer<ReplyQueue>) -> Int {
     if queue.pointee.held.count > 64 * 1024, queue.pointee.heldBytes < queue.pointee.held.count / 2 { compact(queue) }
     let before = queue.pointee.held.capacity
     let start = queue.pointee.held.count
@@ -280,7 +300,7 @@ struct ReplyTable {
     var index = queue.pointee.first
     while index != 0 {
       let place = places + Int(index)
-      if place.pointee.state == .written {
+      if place.pointee.state == .written || place.pointee.state == .held {
         let start = wanted.count
         wanted.append(queue.pointee.held.base + place.pointee.start, place.pointee.count)
         place.pointee.start = start

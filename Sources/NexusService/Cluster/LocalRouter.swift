@@ -45,7 +45,10 @@ public final class LocalRouter: OperationRouter, TurnTask, @unchecked Sendable {
 
   private var now: UInt64 { loop.monotonicNanoseconds / 1_000_000 }
 
-  public func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+  @discardableResult
+  public func route(
+    _ operation: Operation, for requester: any OperationRequester, ticket: UInt64
+  ) -> MemberNumber? {
     let timeout =
       operation.timeoutMilliseconds > 0
       ? Int(operation.timeoutMilliseconds) : node.settings.forwardTimeoutMilliseconds
@@ -56,6 +59,7 @@ public final class LocalRouter: OperationRouter, TurnTask, @unchecked Sendable {
         deadline: kept.count < Self.keptMost ? now + UInt64(timeout) : 0))
     needsPass = true
     startTicking()
+    return nil
   }
 
   public func ask(
@@ -126,7 +130,7 @@ public final class LocalRouter: OperationRouter, TurnTask, @unchecked Sendable {
       }
     }
     switch outcome {
-    case .replied(let end):
+    case .replied(let end), .held(let end, _):
       each.requester.replied(each.ticket, .payload(UnsafeRawBufferPointer(rebasing: out.bytes[..<end])))
       return true
     case .filling(let number, let milliseconds):

@@ -15,6 +15,9 @@ public struct Operation: BitwiseCopyable {
     case watch = 3
     /// The number of a watch that is not needed any more, in decimal.
     case unwatch = 4
+    /// WAIT for copies of everything that came over this stream before it: for how many, and how many milliseconds at
+    /// most, in decimal. The reply is how many there are, as an integer of the Redis protocol.
+    case count = 5
   }
 
   public struct Flags: OptionSet, Sendable, BitwiseCopyable {
@@ -78,6 +81,8 @@ public enum OperationFailure: Error, Sendable, Equatable {
   case outcomeUnknown(MemberID, milliseconds: Int?)
   /// Nobody ran it: of the slots of an operation with `severalSlots` not all are executed by this member.
   case moved(MemberID)
+  /// It was run, and has fewer copies than its writer asked for.
+  case tooFewCopies(String)
   /// The member refused it, in its own words.
   case refused(MemberID, String)
 
@@ -93,6 +98,7 @@ public enum OperationFailure: Error, Sendable, Equatable {
     case .outcomeUnknown(let id, .some(let milliseconds)):
       "the outcome is unknown: member \(id) was sent this write and did not answer within \(milliseconds) ms"
     case .moved(let id): "member \(id) does not serve all of these slots any more; nothing was done, try again"
+    case .tooFewCopies(let text): text
     case .refused(let id, let text): "member \(id) refused: \(text)"
     }
   }
@@ -110,7 +116,19 @@ public protocol OperationRequester: AnyObject {
 public protocol OperationRouter: AnyObject {
   /// Sends the operation to whoever executes its slot: another member, or (when the slot is on its way, or a key has
   /// to be fetched first) this node itself a little later. Operations of one slot from one requester keep their order.
-  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64)
+  /// - Returns: the member that it was sent to; nil where it waits here first.
+  @discardableResult
+  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) -> MemberNumber?
   /// Sends the operation to this member, whatever slots it has.
   func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64)
+  /// How often a connection to another member was lost: what was sent over it before, that member may not remember.
+  var losses: UInt32 { get }
+  /// What operations that waited here first have written on this loop after all.
+  var ownWrites: WriteRecord { get }
+}
+
+/// Of a node whose writes have no copies.
+extension OperationRouter {
+  public var losses: UInt32 { 0 }
+  public var ownWrites: WriteRecord { WriteRecord() }
 }

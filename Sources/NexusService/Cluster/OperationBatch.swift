@@ -5,6 +5,8 @@ import NexusStore
 public enum OperationOutcome: BitwiseCopyable {
   /// Its reply ends at this place of the batch's output, and begins where the one before it ended.
   case replied(end: Int)
+  /// As `replied`; the reply is given once the hold ends well.
+  case held(end: Int, ReplicaHold)
   /// Not run: its slot is not executed here (any more, or yet).
   case notHere
   /// Not run: these of its arguments are keys that have to be settled first (`IncomingSlots.isSettled`): so many of

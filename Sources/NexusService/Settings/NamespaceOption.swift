@@ -48,6 +48,12 @@ public struct NamespaceOption: Sendable {
     NamespaceOption(following: .earlyRefresh, "Load values anew before their time, by chance.") {
       $1.earlyRefresh = Double($0.number) / 100
     },
+    NamespaceOption(following: .acknowledgement, "Copies that have a write before it is answered.") {
+      $1.acknowledgement = Acknowledgement(rawValue: $0.text)!
+    },
+    NamespaceOption(following: .reads, "What answers reads: owner, any or quorum.") {
+      $1.reads = ReadPreference(rawValue: $0.text)!
+    },
   ]
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

@@ -55,6 +55,7 @@ public enum SettingGroup: String, CaseIterable, Sendable {
   case limits = "Limits"
   case security = "Security"
   case cluster = "Cluster"
+  case replication = "Replication"
   case process = "Process"
   case diagnostics = "Logs and diagnostics"
 }

@@ -8,13 +8,15 @@ public enum SettingID: Int, CaseIterable, Sendable {
   case password
   case nodeID, peerPort, join, clusterName, clusterSecret, discovery, discoveryURL, advertise, clusterPort
   case zone, weight, replicas, ringHash, virtualNodes, forwardTimeout, rebalanceRate
+  case acknowledgement, reads, acknowledgementTimeout, replicaQueue, hintLimit, clockBound
+  case repairInterval, repairRate, tombstoneGrace
   case threads, dataDirectory
   case logLevel, logFormat, slowlogThreshold, slowlogMaxLength, latencyThreshold
 }
 
 extension Setting {
   public static let all: [Setting] =
-    doors + memory + namespaces + filling + limits + security + cluster + process + diagnostics
+    doors + memory + namespaces + filling + limits + security + cluster + replication + process + diagnostics
 
   private static let doors: [Setting] = [
     Setting(
@@ -159,6 +161,38 @@ extension Setting {
     Setting(
       .rebalanceRate, "rebalance-rate", .cluster, .bytes((64 << 10)...(1 << 40)), "64mb",
       "Bytes a second that this node sends to new owners of its slots.", mutable: true),
+  ]
+
+  private static let replication: [Setting] = [
+    Setting(
+      .acknowledgement, "ack", .replication, .choice(["one", "quorum", "all"]), "one",
+      "Copies that have a write before its client is answered: the owner's, more than half of replicas, or all of them.",
+      mutable: true),
+    Setting(
+      .reads, "reads", .replication, .choice(["owner", "any", "quorum"]), "owner",
+      "What answers reads: the slot's owner, this node's own copy where it has one, or the newest of more than half.",
+      mutable: true),
+    Setting(
+      .acknowledgementTimeout, "ack-timeout", .replication, .duration((10_000)...(second * 3600)), "2s",
+      "A write that so many copies have not confirmed by then ends in NOREPLICAS; its owner keeps it.", mutable: true),
+    Setting(
+      .replicaQueue, "replica-queue", .replication, .bytes((1 << 20)...(1 << 36)), "32mb",
+      "Writes that wait for one member to take them; beyond it their keys are noted and brought later.", mutable: true),
+    Setting(
+      .hintLimit, "hint-limit", .replication, .bytes((1 << 16)...(1 << 36)), "32mb",
+      "Keys noted for members that cannot be reached; beyond it their slots are compared instead.", mutable: true),
+    Setting(
+      .clockBound, "clock-bound", .replication, .duration((second)...(second * 86_400)), "2m",
+      "Writes of a member whose clock is further ahead than this are refused.", mutable: true),
+    Setting(
+      .repairInterval, "repair-interval", .replication, .duration((100_000)...(second * 3600)), "2s",
+      "How often copies are compared.", mutable: true),
+    Setting(
+      .repairRate, "repair-rate", .replication, .bytes((64 << 10)...(1 << 40)), "64mb",
+      "Bytes a second that this node sends to make copies equal.", mutable: true),
+    Setting(
+      .tombstoneGrace, "tombstone-grace", .replication, .duration((second)...(second * 86_400 * 30)), "1h",
+      "Deletions are remembered this long at most for members that have not heard of them.", mutable: true),
   ]
 
   private static let process: [Setting] = [

@@ -80,6 +80,18 @@ extension Settings {
   @inlinable public var forwardTimeoutMilliseconds: Int { number(.forwardTimeout) / 1000 }
   @inlinable public var rebalanceBytesPerSecond: Int { number(.rebalanceRate) }
 
+  public var acknowledgement: Acknowledgement { Acknowledgement.allCases[number(.acknowledgement)] }
+  public var reads: ReadPreference { ReadPreference.allCases[number(.reads)] }
+  @inlinable public var acknowledgementTimeoutMilliseconds: Int { number(.acknowledgementTimeout) / 1000 }
+  @inlinable public var replicaQueueBytes: Int { number(.replicaQueue) }
+  @inlinable public var hintLimitBytes: Int { number(.hintLimit) }
+  @inlinable public var clockBoundMilliseconds: Int { number(.clockBound) / 1000 }
+  @inlinable public var repairIntervalMilliseconds: Int { number(.repairInterval) / 1000 }
+  @inlinable public var repairBytesPerSecond: Int { number(.repairRate) }
+  @inlinable public var tombstoneGraceMilliseconds: Int { number(.tombstoneGrace) / 1000 }
+  /// Writes go to other members too.
+  public var isReplicated: Bool { isClustered && replicas > 1 }
+
   /// 0: one per core.
   public var threads: Int { number(.threads) }
   public var dataDirectory: String { text(.dataDirectory) }

@@ -19,7 +19,15 @@ final class FakeCluster {
   /// Letters that came to a node which did not execute their slots.
   private(set) var redirections = 0
   private(set) var delivered = 0
-  fileprivate(set) var given = 0
+  /// So many letters there have been.
+  var given = 0
+  var losses: UInt32 = 0
+  private let isReplicated: Bool
+  /// Replies to writes that wait for copies, by tickets of their own.
+  private var heldReplies: [UInt64: (letter: Letter, reply: [UInt8])] = [:]
+  private var lastHeld: UInt64 = 0
+  /// Requesters are not told that there are no more replies for now.
+  var answersWithoutEnd = false
 
   /// An operation on its way, with what it points to.
   final class Letter {
@@ -67,7 +75,8 @@ final class FakeCluster {
       ? Set(words.map { $0.withUnsafeBytes { Slot(of: $0).index } }) : [slot.index]
   }
 
-  init(_ count: Int, loops: Int = 1, seed: UInt64 = 1) {
+  init(_ count: Int, loops: Int = 1, seed: UInt64 = 1, isReplicated: Bool = false) {
+    self.isReplicated = isReplicated
     dice = Dice(seed: seed)
     owners = (0..<Slot.count).map { $0 * count / Slot.count }
     let faces = (0..<count).map { FakeFace(count, $0) }
@@ -76,6 +85,7 @@ final class FakeCluster {
         node.routes.becomeClustered()
         node.cluster = faces[index]
         node.routers = loops.map { FakeRouter(self, node: index, loop: $0.index) }
+        if isReplicated { node.replicators = loops.map { _ in FakeReplicator() } }
       }
       nodes.append(node)
       node.settleEverything = { [weak self] in self?.settle() }
@@ -89,6 +99,16 @@ final class FakeCluster {
       let route: SlotRoute = owner < 0 ? .nowhere : owner == index ? .here : .member(MemberNumber(owner))
       node.node.routes.set(Slot(index: UInt16(slot)), route)
     }
+  }
+
+  func replicator(_ index: Int, loop: Int = 0) -> FakeReplicator {
+    nodes[index].node.replicators[loop] as! FakeReplicator
+  }
+
+  /// Everything runs; then what the client has got since it was last looked.
+  func settled(_ client: FakeClient) -> String {
+    settle()
+    return client.take()
   }
 
   func connect(to index: Int, loop: Int = 0) -> FakeClient {
@@ -197,7 +217,7 @@ final class FakeCluster {
     }
     let left = letters.filter { letter in underWay.contains { $0 === letter } }
     if to >= 0, !left.isEmpty { execute(left, on: to) }
-    requester.repliesEnded()
+    if !answersWithoutEnd { requester.repliesEnded() }
   }
 
   private func remove(_ letter: Letter) { underWay.removeAll { $0 === letter } }
@@ -214,10 +234,17 @@ final class FakeCluster {
         outcomes.deallocate()
         batch.out.deallocate()
       }
+      if isReplicated, letters.allSatisfy({ $0.kind == .count }) { return count(letters, on: index) }
       engine.execute(&batch, for: MemberNumber(letters[0].from))
       var start = 0
       for (number, letter) in letters.enumerated() {
         switch outcomes[number] {
+        case .held(let end, let hold):
+          let reply = Array(UnsafeRawBufferPointer(start: batch.out.base + start, count: end - start))
+          start = end
+          remove(letter)
+          node.node.replicators[letter.loop % node.loops.count].notify(
+            self, keep(letter, reply), of: hold, timeoutMilliseconds: 0)
         case .replied(let end):
           delivered += 1
           remove(letter)
@@ -231,6 +258,21 @@ final class FakeCluster {
         }
       }
     }
+  }
+
+  private func count(_ letters: [Letter], on index: Int) {
+    for letter in letters {
+      remove(letter)
+      let enough = Int(String(decoding: letter.words[0], as: UTF8.self))!
+      replicator(index).count(
+        WriteRecord(), enough: enough, timeoutMilliseconds: 0, for: self, ticket: keep(letter, []))
+    }
+  }
+
+  private func keep(_ letter: Letter, _ reply: [UInt8]) -> UInt64 {
+    lastHeld += 1
+    heldReplies[lastHeld] = (letter, reply)
+    return lastHeld
   }
 
   /// Learns where the slot is; the letter stays and is sent there the next time.
@@ -300,58 +342,22 @@ final class FakeCluster {
   }
 }
 
-/// Keeps operations as letters.
-final class FakeRouter: OperationRouter {
-  /// Not held: the cluster holds its nodes, and they this.
-  private weak var cluster: FakeCluster?
-  private let node: Int
-  private let loop: Int
-
-  init(_ cluster: FakeCluster, node: Int, loop: Int) {
-    self.cluster = cluster
-    self.node = node
-    self.loop = loop
-  }
-
-  func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
-    keep(operation, nil, requester, ticket)
-  }
-
-  func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
-    keep(operation, member, requester, ticket)
-  }
-
-  private func keep(
-    _ operation: Operation, _ member: MemberNumber?, _ requester: any OperationRequester, _ ticket: UInt64
-  ) {
-    guard let cluster else { return }
-    cluster.given += 1
-    cluster.underWay.append(
-      .init(
-        cluster.given, operation, from: node, loop: loop, to: member, ticket: ticket, requester: requester))
-  }
-}
-
-/// The membership as a node sees it: all of them alive, their numbers those of the nodes.
-final class FakeFace: ClusterFace, @unchecked Sendable {
-  let myself: MemberID
-  let picture: ClusterPicture
-
-  init(_ count: Int, _ index: Int) {
-    myself = MemberID("n\(index)")!
-    var picture = ClusterPicture()
-    picture.clusterName = "test"
-    picture.members = (0..<count).map { number in
-      let member = Member(
-        id: MemberID("n\(number)")!, host: "10.0.0.\(number + 1)", peerPort: 7946, redisPort: 6379, clusterPort: 6380)
-      return .init(
-        number: MemberNumber(number), record: MemberRecord(member: member, incarnation: 1, status: .alive),
-        slotCount: Slot.count / count)
+extension FakeCluster: ReplicaWaiter {
+  func copied(_ ticket: UInt64, _ shortfall: ReplicaShortfall?) {
+    let (letter, reply) = heldReplies.removeValue(forKey: ticket)!
+    if let shortfall {
+      letter.requester.replied(letter.ticket, .failed(.tooFewCopies(shortfall.sentence)))
+    } else {
+      reply.withUnsafeBytes { letter.requester.replied(letter.ticket, .payload($0)) }
     }
-    picture.places = (0..<Slot.count).map { MemberNumber($0 * count / Slot.count) }
-    self.picture = picture
+    letter.requester.repliesEnded()
   }
 
-  func join(_ addresses: [String]) throws(ClusterRefusal) { throw ClusterRefusal("a test's cluster is complete") }
-  func leave() {}
+  func counted(_ ticket: UInt64, _ copies: Int) {
+    let letter = heldReplies.removeValue(forKey: ticket)!.letter
+    Array(":\(copies)\r\n".utf8).withUnsafeBytes { letter.requester.replied(letter.ticket, .payload($0)) }
+    letter.requester.repliesEnded()
+  }
+
+  func copiesEnded() {}
 }
