@@ -58,7 +58,7 @@ import Testing
     // Only the first = and no ?, & or , divides: addresses are values.
     (
       "scores:xyzzy=http://u:p@h:1/x?a=b&c=d,e",
-      "there is no option 'xyzzy'; the options are max-memory, max-entries, eviction, default-ttl, ttl-jitter"
+      "there is no option 'xyzzy'; the options are \(NamespaceOption.all.map(\.name).joined(separator: ", "))"
     ),
   ]
 

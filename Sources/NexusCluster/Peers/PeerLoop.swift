@@ -31,11 +31,11 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   @exclusivity(unchecked) private var dirtyLinks: [PeerLink] = []
   let requesters = Requesters()
   let traffic = SlotTraffic()
-  private var parked: [ParkedOperation] = []
-  private var parkedBytes = 0
+  var parked: [ParkedOperation] = []
+  var parkedBytes = 0
   /// What was loaded since the last pass.
   private var woken: Set<UInt64> = []
-  @exclusivity(unchecked) private var needsPass = false
+  @exclusivity(unchecked) var needsPass = false
   private var pass: UInt16 = 0
   @exclusivity(unchecked) private var isTicking = false
   /// 0: not read in this turn.
@@ -224,7 +224,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     if !missing.isEmpty { fetch(Self.settledKeys(missing), operation.slot) }
   }
 
-  private func startTicking() {
+  func startTicking() {
     guard !isTicking else { return }
     isTicking = true
     loop.after(milliseconds: Self.tickMilliseconds) { [self] in tick() }
@@ -373,43 +373,5 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     for (slot, keys) in Dictionary(grouping: keys, by: { key in key.key.withUnsafeBytes { Slot(of: $0) } }) {
       control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
     }
-  }
-
-  // MARK: Answers
-
-  /// An operation that a link has sent was answered, or lost.
-  func answered(_ record: PendingOperation, _ reply: OperationReply) {
-    if !record.isDirect { release(record.slot) }
-    requesters.reply(record.requester, record.ticket, reply)
-  }
-
-  /// An operation that was sent and certainly did not run is routed once more.
-  func again(_ record: PendingOperation, _ bytes: UnsafeRawBufferPointer, on member: MemberNumber) {
-    if !record.isDirect { release(record.slot) }
-    let copy = ParkedOperation(
-      bytes: Array(bytes), flags: record.flags, slot: record.slot, ticket: record.ticket,
-      requester: record.requester, deadline: record.deadline, attempts: record.attempts,
-      direct: record.isDirect ? member : nil, origin: myself)
-    parkedBytes += copy.bytes.count
-    parked.append(copy)
-    if !record.isDirect { traffic[record.slot].pointee.parked += 1 }
-    // At once the first time; then the owner is between two states: give it a moment.
-    if record.attempts == 0 { needsPass = true }
-    startTicking()
-  }
-
-  private func release(_ slot: Slot) {
-    let lane = traffic[slot]
-    lane.pointee.underWay -= 1
-    if lane.pointee.underWay == 0, lane.pointee.parked > 0 { needsPass = true }
-  }
-
-  func fail(_ requester: UInt16, _ ticket: UInt64, _ failure: OperationFailure) {
-    // Never inside the call that gave it away.
-    loop.post { [self] in requesters.reply(requester, ticket, .failed(failure)) }
-  }
-
-  func flushReplies() {
-    for requester in requesters.takeReplied() { requester.repliesEnded() }
   }
 }

@@ -112,21 +112,8 @@ extension Engine {
     return received
   }
 
-  /// Replies that have come in this turn, and not left yet, leave before anything that comes behind them.
-  @inline(__always) private func beginReceiving(_ session: Session) {
-    if let queue = session.pending, queue.pointee.first == 0 { flushReplies() }
-    replicator?.beginRecord()
-  }
-
-  @inline(__always) private func endReceiving(
-    _ session: Session, _ state: inout ReceiveState, _ received: inout Received
-  ) {
-    if let replicator, replicator.hasRecord { noteWrites(session, replicator) }
-    if session.pending != nil { holdBack(session, &state, &received) }
-  }
-
   /// What has been written waits behind the replies that are under way, and so does the end of the connection.
-  @inline(never) private func holdBack(_ session: Session, _ state: inout ReceiveState, _ received: inout Received) {
+  @inline(never) func holdBack(_ session: Session, _ state: inout ReceiveState, _ received: inout Received) {
     guard let queue = session.pending else { return }
     holdBack(queue, &state.out, state.mark)
     switch received.next {

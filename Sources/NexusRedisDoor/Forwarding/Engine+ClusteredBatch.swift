@@ -7,6 +7,19 @@ import NexusStore
 // is written here waits behind the replies that are under way.
 
 extension Engine {
+  /// Replies that have come in this turn, and not left yet, leave before anything that comes behind them.
+  @inline(__always) func beginReceiving(_ session: Session) {
+    if let queue = session.pending, queue.pointee.first == 0 { flushReplies() }
+    replicator?.beginRecord()
+  }
+
+  @inline(__always) func endReceiving(
+    _ session: Session, _ state: inout ReceiveState, _ received: inout Received
+  ) {
+    if let replicator, replicator.hasRecord { noteWrites(session, replicator) }
+    if session.pending != nil { holdBack(session, &state, &received) }
+  }
+
   /// Runs the batch or gives it away; answers how many requests are done with, and what comes after them.
   @inline(never) func executeClusteredBatch(
     _ state: inout ReceiveState, _ session: Session, _ count: Int, _ outputLimit: Int

@@ -2,9 +2,9 @@ import NexusModel
 
 /// Which of one loop's writes other members have confirmed, and who waits for that.
 ///
-/// A member confirms by number, and everything before that number with it; an effect that it could not keep it names as
-/// refused. What was under way on a connection that is lost counts as unconfirmed for ever: the slots are known, so that
-/// repair brings it later, and a wait for it fails at once instead of running into its deadline.
+/// A member confirms by number, and everything before that number with it; an effect that it could not keep it names
+/// as refused. What was under way on a connection that is lost counts as unconfirmed for ever: its slots are known, so
+/// that repair brings it later, and a wait for it fails at once instead of running into its deadline.
 ///
 /// Numbers and slots live in arrays that are used again: a write allocates nothing.
 public struct Acknowledgements {

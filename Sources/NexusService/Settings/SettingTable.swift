@@ -166,7 +166,7 @@ extension Setting {
   private static let replication: [Setting] = [
     Setting(
       .acknowledgement, "ack", .replication, .choice(["one", "quorum", "all"]), "one",
-      "Copies that have a write before its client is answered: the owner's, more than half of replicas, or all of them.",
+      "Copies that have a write before it is answered: the owner's, more than half of replicas, or all of them.",
       mutable: true),
     Setting(
       .reads, "reads", .replication, .choice(["owner", "any", "quorum"]), "owner",

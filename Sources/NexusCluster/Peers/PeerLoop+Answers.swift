@@ -1,0 +1,42 @@
+import NexusModel
+import NexusService
+
+// What became of operations that were given away.
+
+extension PeerLoop {
+  /// An operation that a link has sent was answered, or lost.
+  func answered(_ record: PendingOperation, _ reply: OperationReply) {
+    if !record.isDirect { release(record.slot) }
+    requesters.reply(record.requester, record.ticket, reply)
+  }
+
+  /// An operation that was sent and certainly did not run is routed once more.
+  func again(_ record: PendingOperation, _ bytes: UnsafeRawBufferPointer, on member: MemberNumber) {
+    if !record.isDirect { release(record.slot) }
+    let copy = ParkedOperation(
+      bytes: Array(bytes), flags: record.flags, slot: record.slot, ticket: record.ticket,
+      requester: record.requester, deadline: record.deadline, attempts: record.attempts,
+      direct: record.isDirect ? member : nil, origin: myself)
+    parkedBytes += copy.bytes.count
+    parked.append(copy)
+    if !record.isDirect { traffic[record.slot].pointee.parked += 1 }
+    // At once the first time; then the owner is between two states: give it a moment.
+    if record.attempts == 0 { needsPass = true }
+    startTicking()
+  }
+
+  private func release(_ slot: Slot) {
+    let lane = traffic[slot]
+    lane.pointee.underWay -= 1
+    if lane.pointee.underWay == 0, lane.pointee.parked > 0 { needsPass = true }
+  }
+
+  func fail(_ requester: UInt16, _ ticket: UInt64, _ failure: OperationFailure) {
+    // Never inside the call that gave it away.
+    loop.post { [self] in requesters.reply(requester, ticket, .failed(failure)) }
+  }
+
+  func flushReplies() {
+    for requester in requesters.takeReplied() { requester.repliesEnded() }
+  }
+}
