@@ -93,7 +93,12 @@ let package = Package(
     .testTarget(
       name: "NexusCacheTests",
       dependencies: ["NexusCache", "NexusModel", "NexusService", "NexusTestSupport", "nexuscache"]),
-    .testTarget(name: "NexusClusterTests", dependencies: ["NexusCluster", "NexusModel", "NexusService", "NexusWire"]),
+    .testTarget(
+      name: "NexusClusterTests",
+      dependencies: [
+        "NexusCluster", "NexusModel", "NexusStore", "NexusReplication", "NexusService", "NexusWire", "NexusRedisDoor",
+        "NexusTestSupport",
+      ]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
     .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),

@@ -1,3 +1,4 @@
+import NexusCluster
 import NexusModel
 import NexusService
 import NexusStore
@@ -55,11 +56,16 @@ extension RuntimeConfiguration.Limits {
 }
 
 extension StoreConfiguration {
-  init(_ settings: Settings, loops: Int, seed: UInt64, outside: MemoryGauge) {
+  /// - Parameter random: what differs from process to process.
+  init(_ settings: Settings, loops: Int, random: UInt64, outside: MemoryGauge) {
     self.init()
     maxMemoryBytes = settings.maxMemoryBytes
     self.loops = loops
-    self.seed = seed
+    // Members compare their copies by hashes of keys, which must be equal on all of them, and known to nobody else.
+    seed =
+      settings.isReplicated
+      ? ClusterKey(clusterName: settings.clusterName, secret: settings.clusterSecret).storeSeed : random
+    stampMark = random & 0xF
     self.outside = outside
   }
 }
@@ -86,6 +92,7 @@ extension Store {
     let before = self.settings(of: number)
     var namespace = before ?? NamespaceSettings(name: name)
     settings.apply(declaration, to: &namespace)
+    namespace.isStamped = settings.isReplicated
     if number == 0 { namespace.origin = settings.text(.origin) }
     if namespace != before { configure(number, namespace, as: worker) }
   }

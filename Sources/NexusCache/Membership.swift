@@ -32,6 +32,7 @@ final class Membership {
     } catch { throw StartFailure(error.description) }
     node.cluster = cluster
     node.routers = cluster.routers
+    node.replicators = cluster.replicators
     discoveries = try Self.discoveries(settings, loop: control, streams: controlDoor, node.log)
   }
 

@@ -50,7 +50,7 @@ public final class NexusCacheServer {
     let store: Store
     do throws(StoreError) {
       store = try Store(
-        StoreConfiguration(settings, loops: runtime.loops.count, seed: random.next(), outside: gauge))
+        StoreConfiguration(settings, loops: runtime.loops.count, random: random.next(), outside: gauge))
     } catch { throw StartFailure(error.description) }
     node = Node(
       store: store, loopCount: runtime.loops.count, log: log, startedAt: LogLine.Time.now().milliseconds64,
@@ -128,7 +128,7 @@ public final class NexusCacheServer {
         switch listener {
         case Listeners.redis:
           let engine = redis.makeEngine(loop)
-          for kind in [Operation.Kind.command, .transaction, .watch, .unwatch] {
+          for kind in [Operation.Kind.command, .transaction, .watch, .unwatch, .flush] {
             setExecutor(engine, for: kind, loop: loop.index)
           }
           engines.append(engine)

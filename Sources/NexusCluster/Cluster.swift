@@ -27,6 +27,10 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   var roster = Roster()
   private(set) var placement: Placement?
   private(set) var slots: SlotKeeper!
+  /// Of each loop, as `peers`; none where writes have no copies.
+  let copies: Replicas?
+  /// Where writes have copies.
+  private(set) var replicaKeeper: ReplicaKeeper?
   private var hasJoined = false
   private var startedAt: UInt64 = 0
   private var joinComplaintAt: UInt64 = .max
@@ -70,18 +74,23 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
       member: member, seed: UInt64.random(in: 0 ... .max),
       now: control.loop.monotonicNanoseconds / 1_000_000)
     _ = roster.number(of: configuration.member.id)
+    copies = configuration.ring.copies > 1 ? Replicas(configuredCopies: configuration.ring.copies) : nil
     peers = (loops + [control]).map { loop, streams in
       let peer = PeerLoop(node: node, loop: loop, streams: streams, identity: identity, control: self, myself: 0)
       streams.serve(PeerIdentity.path) { [unowned peer] head in .taken(by: PeerCallee(owner: peer, peer: head.peer)) }
       loop.atTurnEnd(peer)
       return peer
     }
+    copies?.attach(peers, self, node.store)
     slots = SlotKeeper(cluster: self, node: node, worker: Node.worker(ofLoop: control.loop.index))
+    if copies != nil {
+      replicaKeeper = ReplicaKeeper(cluster: self, node: node, worker: Node.worker(ofLoop: control.loop.index))
+    }
     socket = try DatagramSocket(
       host: configuration.bindHost, port: configuration.member.peerPort,
       received: { [unowned self] in onDatagram($0, from: $1) },
       refused: { [unowned self] in step(.streamBroken($0)) },
-      timeout: { [unowned self] in milliseconds(until: min(gossip.nextDeadline ?? .max, slots.nextDeadline)) },
+      timeout: { [unowned self] in milliseconds(until: nextDeadline) },
       due: { [unowned self] in onDue() })
     watch(socket)
     loop.atTurnEnd(self)
@@ -97,7 +106,15 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
 
   var now: UInt64 { loop.monotonicNanoseconds / 1_000_000 }
 
+  private var nextDeadline: UInt64 {
+    min(min(gossip.nextDeadline ?? .max, slots.nextDeadline), replicaKeeper?.nextDeadline ?? .max)
+  }
+
   private func milliseconds(until deadline: UInt64) -> Int { Int(min(deadline - min(deadline, now), 1000)) }
+
+  /// What brings each of the node's loops' writes to other members, in order; empty where writes have no copies.
+  public var replicators: [any Replicator] { copies.map { Array($0.ofLoops.dropLast()) } ?? [] }
+  public var replication: ReplicationReport? { copies?.report(picture) }
 
   // MARK: Coming and going
 
@@ -182,7 +199,10 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   }
 
   /// Once every loop has ended, the control's too. Nothing is done here any more.
-  public func letGo() { for peer in peers { peer.letGo() } }
+  public func letGo() {
+    copies?.letGo(node.store)
+    for peer in peers { peer.letGo() }
+  }
 
   /// Nothing is left to hand over, or the time is over.
   func drained(_ unmoved: SlotSet) {
@@ -198,6 +218,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     considerBeginning()
     if let deadline = gossip.nextDeadline, now >= deadline { step(.tick) }
     slots.due(now)
+    replicaKeeper?.due(now)
     if !hasJoined, now >= joinComplaintAt {
       joinComplaintAt = now + 5000
       log.warning(
@@ -311,8 +332,13 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     }
     guard let placement else { return }
     let directory = roster.directory(records, placement, isMember: hasJoined)
-    for peer in peers { peer.loop.post { peer.update(directory) } }
-    if hasJoined { slots.view(roster.view(records, placement)) }
+    let map = copies?.copyMap(placement, records, roster)
+    for peer in peers { peer.loop.post { peer.update(directory, map) } }
+    if hasJoined {
+      let view = roster.view(records, placement)
+      if let replicaKeeper { tellCopies(replicaKeeper, view, records, placement) }
+      slots.view(view)
+    }
     isPictureOld = true
   }
 
@@ -332,7 +358,8 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     picture.datagramsDropped = DatagramRefusal.allCases.map { ($0.rawValue, refusals[$0] ?? 0) }
     picture.rebalancedBytes = slots.bytesSent
     picture.entriesKeptOut = slots.keptOut.count
-    picture.isReady = hasJoined && progress.incoming == 0 && progress.awaited == 0
+    picture.isReady =
+      hasJoined && progress.incoming == 0 && progress.awaited == 0 && (replicaKeeper?.unsettledCount ?? 0) == 0
     shared.withLock { $0 = picture }
   }
 

@@ -18,6 +18,8 @@ struct Roster {
     return number
   }
 
+  func knownNumber(of id: MemberID) -> MemberNumber? { numbers[id] }
+
   func id(of number: MemberNumber) -> MemberID? { Int(number) < ids.count ? ids[Int(number)] : nil }
 
   func directory(_ records: [MemberRecord], _ placement: Placement, isMember: Bool) -> PeerDirectory {

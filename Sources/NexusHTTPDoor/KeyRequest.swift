@@ -19,6 +19,8 @@ struct KeyRequest {
   /// What to store.
   var value = UnsafeRawBufferPointer(start: nil, count: 0)
   var life = TimeToLive.namespaceDefault
+  /// A read that the copy here of what another member executes may answer.
+  var acceptsCopy = false
   /// What the writer asks for; nil: the namespace's.
   var acknowledgement: Acknowledgement?
 
@@ -75,6 +77,7 @@ extension KeyRequest {
     guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] < 8 else { return nil }
     self.init(action, store.key(arguments[1].bytes, in: operation.database))
     wantsBytes = head[2] & Self.bytesFlag != 0
+    acceptsCopy = operation.flags.contains(.fromReplica)
     let level = Int(head[2] >> Self.acknowledgementShift)
     if level > 0 { acknowledgement = Acknowledgement.allCases[level - 1] }
     value = arguments[2].bytes

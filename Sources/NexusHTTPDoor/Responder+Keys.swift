@@ -134,7 +134,7 @@ extension Responder {
     var copy: OutputBuffer?
     let short: OutputBuffer?
     do throws(Misplaced) {
-      short = try keyspace.get(key, now: now) { value -> OutputBuffer? in
+      short = try keyspace.get(key, now: now, acceptsCopy: request.acceptsCopy) { value -> OutputBuffer? in
         if !raw { return found(key.bytes, value, identity) }
         copy = OutputBuffer(capacity: value.count)
         copy!.append(value)

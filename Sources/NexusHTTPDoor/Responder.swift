@@ -54,9 +54,12 @@ final class Responder {
       try authorize(head, for: found)
       switch found {
       case .read, .write, .delete:
-        let request = try keyRequest(found, head, body)
+        var request = try keyRequest(found, head, body)
+        if replicator != nil, request.action == .read { request.acceptsCopy = keyspace.mayReadCopy(request.key) }
         // What waits for copies takes the way of what runs elsewhere, which is the way of replies that come later.
-        if routes.isClustered, keyspace.isElsewhere(request.key) || acknowledgement(request) != .one {
+        if routes.isClustered, !request.acceptsCopy,
+          keyspace.isElsewhere(request.key) || acknowledgement(request) != .one
+        {
           return .elsewhere(request)
         }
         switch try run(request, identity, now) {

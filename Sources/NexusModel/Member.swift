@@ -27,6 +27,10 @@ public struct MemberID: Hashable, Comparable, Sendable, CustomStringConvertible 
   }
 }
 
+/// A member's number on this node, in the order of first meeting. While the process lives it means no other member.
+/// Another node has other numbers: they are in no message.
+public typealias MemberNumber = UInt16
+
 /// What a member says of itself. Only the member itself changes it, by a new incarnation.
 public struct Member: Hashable, Sendable {
   public var id: MemberID

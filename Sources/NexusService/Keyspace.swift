@@ -71,10 +71,21 @@ public final class Keyspace {
   @inline(never) private func settle(_ key: Key, _ route: SlotRoute, _ now: UnixMilliseconds) -> Misplaced? {
     guard route == .incoming else { return .elsewhere }
     if node.incoming.isSettled(key) { return nil }
-    guard store.find(key, now: now, touch: false) != nil else { return .unsettled }
+    // Where slots have copies, what is here may be an old one.
+    guard node.replicators.isEmpty, store.find(key, now: now, touch: false) != nil else { return .unsettled }
     // A copy has come already.
     node.incoming.settle(key)
     return nil
+  }
+
+  /// What an origin fills is filled by its owner alone.
+  private func isReadableCopy(_ key: Key) -> Bool {
+    node.goodCopies[slot: key.slot] && !filler.fills(key.namespace)
+  }
+
+  /// Whether reads of the key may come from the copy here of what another member executes: a guess as well.
+  public func mayReadCopy(_ key: Key) -> Bool {
+    store.readPreference(in: key.namespace) == .any && isReadableCopy(key)
   }
 
   /// True if the key's slot is certainly not executed here at this moment. A guess, for what is not worth a lock.
@@ -86,12 +97,14 @@ public final class Keyspace {
 
   /// Hands the live entry of the key, or nil, to `body` while the key is locked. Nothing of the entry may be kept.
   /// What an origin gave and the store does not have goes to `loaded`.
+  /// - Parameter acceptsCopy: it may come from the copy here of what another member executes.
   @inline(__always)
   public func get<Result>(
-    _ key: Key, now: UnixMilliseconds, loaded: (UnsafeRawBufferPointer) -> Result, _ body: (borrowing Entry?) -> Result
+    _ key: Key, now: UnixMilliseconds, acceptsCopy: Bool = false, loaded: (UnsafeRawBufferPointer) -> Result,
+    _ body: (borrowing Entry?) -> Result
   ) throws(Misplaced) -> Result {
     let taken = store.lock(key, as: worker)
-    if let misplaced = misplacement(key, now) {
+    if let misplaced = misplacement(key, now), !(acceptsCopy && isReadableCopy(key)) {
       store.unlock(key, taken)
       throw misplaced
     }

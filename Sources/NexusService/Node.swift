@@ -20,6 +20,8 @@ public final class Node: @unchecked Sendable {
   /// Which slots run here and which elsewhere.
   public let routes = SlotRoutes()
   public let incoming = IncomingSlots()
+  /// Which slots of others reads may come from here.
+  public let goodCopies = GoodCopies()
   /// The cluster that this node belongs to; nil for a node by itself. Invariant: set once before any loop runs.
   public var cluster: (any ClusterFace)?
   /// One per loop, in order; empty for a node by itself. Invariant: set once before any loop runs; each is used on its

@@ -19,6 +19,13 @@ extension Store {
     _ = flush(namespace, stamp.rawValue, as: worker)
   }
 
+  /// Above every stamp that this node has given or met.
+  public func highestStamp(as worker: Worker) -> Stamp {
+    let held = lockEverything(as: worker)
+    defer { unlock(held) }
+    return Stamp(rawValue: stampAboveAll())
+  }
+
   /// The stamp of the namespace's last flush; `none` where there was none since it is stamped.
   public func flushStamp(of namespace: NamespaceNumber) -> Stamp {
     Stamp(rawValue: atomicLoad((namespaces + Int(namespace)).flushStampWord))

@@ -9,6 +9,27 @@ extension Store {
     Int(atomicLoad((namespaces + Int(namespace)).word(.entries)))
   }
 
+  /// Those in some of the slots. As in `count`, what has expired counts until it is removed, where one namespace alone
+  /// has entries: then it takes a look at each slot. Otherwise these slots are walked through.
+  public func count(
+    in namespace: NamespaceNumber, where isWanted: (UInt16) -> Bool, as worker: Worker, now: UnixMilliseconds
+  ) -> Int {
+    let others = configuredNumbers.contains { $0 != namespace && count(in: $0) > 0 }
+    var total = 0
+    if others || hasFlushed {
+      for slot in 0..<UInt16(Slot.count) where isWanted(slot) {
+        if atomicLoad((slots + Int(slot)).bucketsWord) == emptyBucket { continue }
+        visit(slot: slot, in: namespace, as: worker, now: now) { _ in total += 1 }
+      }
+      return total
+    }
+    for slot in 0..<Slot.count where isWanted(UInt16(slot)) {
+      let all = Int(atomicLoad((slots + slot).countAndFlagWord) & ~SlotTable.resizingFlag)
+      total += max(0, all - Int(atomicLoad((records + slot).tombstonesWord)))
+    }
+    return total
+  }
+
   public func countWithExpiry(in namespace: NamespaceNumber) -> Int {
     Int(atomicLoad((namespaces + Int(namespace)).word(.expiring)))
   }
@@ -17,12 +38,14 @@ extension Store {
 
   /// Visits about `budget` live entries from `cursor` on (0 starts); answers the next cursor, 0 at the end.
   ///
+  /// `isWanted` leaves slots out.
+  ///
   /// An entry present from the first call to the last is visited exactly once, however tables grow meanwhile: the
   /// order is by slot and then by hash, and a cursor is a place in that order. Each entry is visited under its
   /// stripe's lock.
   public func scan(
     _ namespace: NamespaceNumber, from cursor: UInt64, budget: Int, as worker: Worker, now: UnixMilliseconds,
-    _ visit: (Entry) -> Void
+    where isWanted: ((UInt16) -> Bool)? = nil, _ visit: (Entry) -> Void
   ) -> UInt64 {
     var slot = Int(cursor >> 32)
     var from = UInt64(UInt32(truncatingIfNeeded: cursor))
@@ -31,7 +54,7 @@ extension Store {
     var looked = 0
     while slot < Slot.count {
       let stripe = Self.stripe(of: UInt16(slot))
-      if atomicLoad((slots + slot).bucketsWord) == emptyBucket {
+      if atomicLoad((slots + slot).bucketsWord) == emptyBucket || isWanted?(UInt16(slot)) == false {
         slot += 1
         from = 0
         continue
@@ -121,7 +144,8 @@ extension Store {
 
   /// Any live entry, chosen by `random`; false if the namespace is empty. Visited under its stripe's lock.
   public func randomEntry(
-    _ namespace: NamespaceNumber, random: UInt64, as worker: Worker, now: UnixMilliseconds, _ visit: (Entry) -> Void
+    _ namespace: NamespaceNumber, random: UInt64, as worker: Worker, now: UnixMilliseconds,
+    where isWanted: ((UInt16) -> Bool)? = nil, _ visit: (Entry) -> Void
   ) -> Bool {
     guard count(in: namespace) > 0 else { return false }
     // From a random place on in the order of scans, the first entry that comes.
@@ -130,7 +154,7 @@ extension Store {
     for begin in [start, 0] {
       var cursor = begin
       repeat {
-        cursor = scan(namespace, from: cursor, budget: 1, as: worker, now: now) { entry in
+        cursor = scan(namespace, from: cursor, budget: 1, as: worker, now: now, where: isWanted) { entry in
           if !found { visit(entry) }
           found = true
         }

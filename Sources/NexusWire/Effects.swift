@@ -84,6 +84,7 @@ extension WireEntry {
     if expiresAt != 0 { count &+= 1 &+ expiresAt.varintCount }
     if clientFlags != 0 { count &+= Operation.fieldCount(clientFlags) }
     if version != 0 { count &+= 1 &+ version.varintCount }
+    if freshUntil != 0 { count &+= 1 &+ freshUntil.varintCount }
     return count
   }
 
@@ -105,6 +106,7 @@ extension WireEntry {
     Self.store(0x38, version, at: &cursor)
     Operation.store(0x40, type, at: &cursor)
     Operation.store(0x48, kind.rawValue, at: &cursor)
+    Self.store(0x50, freshUntil, at: &cursor)
   }
 
   @inlinable @inline(__always)

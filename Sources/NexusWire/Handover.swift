@@ -30,10 +30,13 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
   /// How the value is to be understood, as the store numbers its types.
   public var type: UInt32
   public var kind: EntryKind
+  /// Of a value that came from an origin, until when it is good: milliseconds since 1970; 0: it did not.
+  public var freshUntil: UInt64
 
   @inlinable public init(
     key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, namespace: UInt32 = 0, expiresAt: UInt64 = 0,
-    stamp: UInt64 = 0, clientFlags: UInt32 = 0, version: UInt64 = 0, type: UInt32 = 0, kind: EntryKind = .value
+    stamp: UInt64 = 0, clientFlags: UInt32 = 0, version: UInt64 = 0, type: UInt32 = 0, kind: EntryKind = .value,
+    freshUntil: UInt64 = 0
   ) {
     self.key = key
     self.value = value
@@ -44,6 +47,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     self.version = version
     self.type = type
     self.kind = kind
+    self.freshUntil = freshUntil
   }
 
   private enum Field {
@@ -56,6 +60,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     static let version = WireField(7, "Entry.version")
     static let type = WireField(8, "Entry.type")
     static let kind = WireField(9, "Entry.kind")
+    static let freshUntil = WireField(10, "Entry.fresh_until")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
@@ -68,6 +73,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     sink.put(Field.version, version)
     sink.put(Field.type, type)
     sink.put(Field.kind, kind.rawValue)
+    sink.put(Field.freshUntil, freshUntil)
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
@@ -87,6 +93,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     case 7: version = try reader.uint64(tag, Field.version)
     case 8: type = try reader.uint32(tag, Field.type)
     case 9: kind.rawValue = try reader.uint32(tag, Field.kind)
+    case 10: freshUntil = try reader.uint64(tag, Field.freshUntil)
     default: try reader.skip(tag, "Entry")
     }
   }

@@ -16,6 +16,7 @@ public enum FrameKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case goodbye = 13
   case part = 14
   case effects = 15
+  case replication = 16
 
   @inlinable @inline(__always) var tag: UInt8 { rawValue &<< 3 | WireType.bytes.rawValue }
 
@@ -37,6 +38,7 @@ public enum FrameKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case .goodbye: "PeerFrame.goodbye"
     case .part: "PeerFrame.parts"
     case .effects: "PeerFrame.effects"
+    case .replication: "PeerFrame.replication"
     }
   }
 }
@@ -103,7 +105,7 @@ public struct FrameReader: BitwiseCopyable {
   }
 
   private static func name(of tag: WireTag) -> StaticString {
-    tag.number < 16 ? FrameKind(rawValue: UInt8(tag.number))?.name ?? "PeerFrame" : "PeerFrame"
+    tag.number < 32 ? FrameKind(rawValue: UInt8(tag.number))?.name ?? "PeerFrame" : "PeerFrame"
   }
 
   /// The next item; nil at the frame's end.
@@ -129,7 +131,7 @@ public struct FrameReader: BitwiseCopyable {
       _ = try reader.fixed64(tag, Self.versionField)
       return nil
     }
-    guard tag.number < 16, let kind = FrameKind(rawValue: UInt8(tag.number)) else {
+    guard tag.number < 32, let kind = FrameKind(rawValue: UInt8(tag.number)) else {
       try reader.skip(tag, "PeerFrame")
       return nil
     }

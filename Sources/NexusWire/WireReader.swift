@@ -168,3 +168,13 @@ public struct WireReader: BitwiseCopyable {
     if values.count > limit { throw WireError(.tooMany, field.name) }
   }
 }
+
+extension WireReader {
+  /// One element of a repeated fixed64, or all of them packed.
+  public mutating func fixed(_ tag: WireTag, _ field: WireField, into values: inout [UInt64]) throws(WireError) {
+    if tag.type == .fixed64 { return values.append(try fixed64(field.name)) }
+    var packed = WireReader(try bytes(tag, field))
+    values.reserveCapacity(values.count + (packed.end - packed.cursor) / 8)
+    while !packed.isAtEnd { values.append(try packed.fixed64(field.name)) }
+  }
+}

@@ -119,3 +119,13 @@ extension WireSink {
     for value in values { varint(value) }
   }
 }
+
+extension WireSink {
+  /// A repeated fixed64, packed.
+  public mutating func put(_ field: WireField, fixed values: [UInt64]) {
+    guard !values.isEmpty else { return }
+    tag(field, .bytes)
+    varint(UInt64(values.count * 8))
+    for value in values { fixed64(value) }
+  }
+}

@@ -222,7 +222,6 @@ final class TestReplicator: Replicator {
   func count(
     _ record: WriteRecord, enough: Int, timeoutMilliseconds: Int, for waiter: any ReplicaWaiter, ticket: UInt64
   ) {}
-  func forget(_ waiter: any ReplicaWaiter) {}
 }
 
 extension TestServer {

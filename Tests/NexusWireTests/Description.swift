@@ -93,6 +93,7 @@ struct Description {
     put("\(path).version", entry.version)
     put("\(path).type", entry.type)
     put("\(path).kind", entry.kind.rawValue)
+    put("\(path).fresh_until", entry.freshUntil)
   }
 
   mutating func add(_ path: String, firstSequence: UInt64, _ entries: [WireEntry]) {

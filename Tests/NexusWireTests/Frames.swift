@@ -59,8 +59,8 @@ struct SampleFrame {
     case .proof:
       put(Proof(authenticationCode: (0..<samples.dice.within(16...64)).map(UInt8.init))) { $0.add($1, $2) }
     case .membership: put(samples.membership()) { $0.add($1, $2) }
-    // Its codec is with the ownership's shell.
-    case .ownership: counts[kind.path] = nil
+    // Their codecs are with their shells.
+    case .ownership, .replication: counts[kind.path] = nil
     case .entries:
       put(
         Entries(
@@ -111,6 +111,7 @@ extension FrameKind {
     case .proof: "proof"
     case .membership: "membership"
     case .ownership: "ownership"
+    case .replication: "replication"
     case .entries: "entries"
     case .fetch: "fetches"
     case .fetched: "fetched"
@@ -141,7 +142,7 @@ extension Description {
       case .hello: add(path, try Hello(decoding: item.bytes))
       case .proof: add(path, try Proof(decoding: item.bytes))
       case .membership: add(path, try Membership(decoding: item.bytes))
-      case .ownership: break
+      case .ownership, .replication: break
       case .entries: add(path, try Entries(decoding: item.bytes))
       case .fetch: add(path, try Fetch(decoding: item.bytes))
       case .fetched: add(path, try Fetched(decoding: item.bytes))

@@ -52,7 +52,7 @@ import Testing
     ]
     for length in lengths {
       for kind in FrameKind.allCases {
-        let bytes = [UInt8(kind.rawValue << 3 | 2)] + length + [0, 0]
+        let bytes = written { $0.varint(UInt64(kind.rawValue) << 3 | 2) } + length + [0, 0]
         expect(bytes, .lengthBeyondEnd, "PeerFrame.\(kind.path)")
       }
       expect(frame(of: .operation, [0x42] + length), .lengthBeyondEnd, "Operation.arguments")
@@ -90,7 +90,7 @@ import Testing
     var samples = Samples(seed: seed)
     let known = SampleFrame(&samples, items: 5)
     #expect(try Description.frame(others + known.bytes + others).get().lines == known.description.lines)
-    for kind in FrameKind.allCases where ![.reply, .hello, .proof, .ownership].contains(kind) {
+    for kind in FrameKind.allCases where ![.reply, .hello, .proof, .ownership, .replication].contains(kind) {
       #expect(try Description.frame(frame(of: kind, others)).get().lines.count <= 1, "\(kind), seed \(seed)")
     }
     let reply = try Description.frame(frame(of: .reply, others + [0x12, 1, 65] + others)).get()
@@ -216,7 +216,7 @@ enum ProtoFile {
 
   static func messages() throws -> [String: [Field]] {
     var messages: [String: [Field]] = [:]
-    for file in ["peer", "gossip"] {
+    for file in ["entry", "peer", "gossip"] {
       let text = try String(contentsOfFile: "\(root)/proto/nexuscache/\(file).proto", encoding: .utf8)
       var message: String?
       for line in text.split(separator: "\n") {

@@ -90,7 +90,8 @@ struct Samples {
   mutating func entry() -> WireEntry {
     WireEntry(
       key: raw(), value: raw(), namespace: number32(), expiresAt: number(), stamp: number(), clientFlags: number32(),
-      version: number(), type: number32(), kind: EntryKind(rawValue: number32()))
+      version: number(), type: number32(), kind: EntryKind(rawValue: number32()),
+      freshUntil: number())
   }
 
   mutating func key() -> WireKey { WireKey(namespace: number32(), key: raw()) }

@@ -50,6 +50,7 @@ extension ParkedOperation {
         let wire = try? Self.wire(bytes, { arguments.append(Argument(base: $0.baseAddress ?? base, count: $0.count)) }),
         var operation = Operation(wire)
       else { preconditionFailure("an operation that was encoded here cannot be read") }
+      if isFromCopy { operation.flags.insert(.fromReplica) } else { operation.flags.remove(.fromReplica) }
       return arguments.withUnsafeBufferPointer { arguments in
         operation.arguments = arguments
         return body(operation)

@@ -12,8 +12,11 @@ struct ParkedOperation {
   var requester: UInt16
   var deadline: UInt64
   var attempts: UInt8
-  /// Sent by `ask`: to this member and to no other.
+  /// Sent by `ask`: to this member and to no other. Of a read from a copy: this node.
   var direct: MemberNumber?
+  /// As in `PendingOperation`.
+  var isFromCopy = false
+  var copiesTried: UInt8 = 0
   /// Which member asks: this node's own number where it is one of its own clients.
   var origin: MemberNumber
   /// What it reads is being loaded: it is not tried before this number is woken. 0: it waits for something else.

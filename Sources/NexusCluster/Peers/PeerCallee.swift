@@ -94,6 +94,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       guard let whole = try assembler.add(try Part(decoding: item.bytes)) else { return true }
       defer { whole.deallocate() }
       try read(whole.bytes, isAssembled: true)
+    case (.effects, .open): try takeEffects(item.bytes)
     case (.goodbye, _):
       stream?.finish(.ok)
       return false
@@ -104,6 +105,12 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       return false
     }
     return true
+  }
+
+  private func takeEffects(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+    guard let confirmed = try owner.replicator?.take(bytes) else { return }
+    beginAnswers()
+    PeerFrame.append(confirmed, to: &answers)
   }
 
   // MARK: The greeting

@@ -25,8 +25,13 @@ final class PeerLink: MessageStreamHandler {
   @exclusivity(unchecked) private var pending = PendingOperations()
   @exclusivity(unchecked) private var isDirty = false
   private var failures = 0
+  /// When something came last, and until when reads go elsewhere because nothing does.
+  @exclusivity(unchecked) private var heardAt: UInt64 = 0
+  @exclusivity(unchecked) private var silentUntil: UInt64 = 0
   private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
   private var longFrames = LongFrames()
+  /// Frames that wait for the greetings.
+  private var early: [OutputBuffer] = []
   /// State of the generator that spreads the rests.
   private var restStep: UInt64 = 0
 
@@ -45,6 +50,7 @@ final class PeerLink: MessageStreamHandler {
     frames.deallocate()
     pending.deallocate()
     longFrames.deallocate()
+    dropEarly()
   }
 
   var id: MemberID { entry.id }
@@ -80,7 +86,7 @@ final class PeerLink: MessageStreamHandler {
   /// False: too much waits for this member already, or it cannot be reached now.
   func send(
     _ operation: Operation, ticket: UInt64, requester: UInt16, deadline: UInt64, attempts: UInt8,
-    isDirect: Bool
+    isDirect: Bool, copiesTried: UInt8 = 0
   ) -> Bool {
     guard !pending.isFull, frames.heldBytes < Self.heldBytesMost else { return false }
     prepareFrame()
@@ -95,7 +101,8 @@ final class PeerLink: MessageStreamHandler {
       PendingOperation(
         ticket: ticket, deadline: deadline, frame: Int32(frame), offset: UInt32(offset),
         count: UInt32(count), slot: operation.slot, requester: requester, flags: operation.flags, attempts: attempts,
-        isDirect: isDirect, isLive: true))
+        isDirect: isDirect, isFromCopy: operation.flags.contains(.fromReplica), copiesTried: copiesTried,
+        isLive: true, sentAt: now))
     if offset + count > Self.frameBytesMost { flush() }
     return true
   }
@@ -105,6 +112,58 @@ final class PeerLink: MessageStreamHandler {
     prepareFrame()
     frames.append(operations: 0) { PeerFrame.append(message, to: &$0) }
     if frames.currentBytes.count > Self.frameBytesMost { flush() }
+  }
+
+  // MARK: Effects
+
+  /// Connects where nothing is connected and may be tried.
+  func prepare() {
+    guard entry.isLive else { return }
+    switch phase {
+    case .closed: connect()
+    case .resting(let until): if owner.now >= until { connect() }
+    case .greeting, .open: break
+    }
+  }
+
+  /// A frame may be sent now, or as soon as the greetings are exchanged.
+  var takesFrames: Bool {
+    prepare()
+    switch phase {
+    case .greeting, .open: return true
+    case .closed, .resting: return false
+    }
+  }
+
+  /// Sends a frame by itself, of about so many bytes. It is lost with the connection.
+  func send(frameOf byteCount: Int, _ write: (inout OutputBuffer) -> Void) {
+    if case .open = phase, let stream, byteCount <= WireLimits.wholeFrameBytes {
+      if !stream.send(write) { stream.cancel(CallStatus(.resourceExhausted, "the member does not read")) }
+      return
+    }
+    var frame = OutputBuffer(capacity: byteCount)
+    write(&frame)
+    if case .open = phase, let stream {
+      longFrames.add(frame.bytes)
+      longFrames.send(on: stream, owner.directory.version)
+      frame.deallocate()
+    } else {
+      early.append(frame)
+    }
+  }
+
+  private func sendEarly() {
+    let frames = early
+    early = []
+    for frame in frames {
+      send(frameOf: frame.count) { $0.append(frame.bytes) }
+      frame.deallocate()
+    }
+  }
+
+  private func dropEarly() {
+    for frame in early { frame.deallocate() }
+    early = []
   }
 
   /// Bytes that wait for the member to take them.
@@ -160,6 +219,8 @@ final class PeerLink: MessageStreamHandler {
   }
 
   func received(_ message: UnsafeRawBufferPointer) {
+    heardAt = owner.now
+    silentUntil = 0
     do throws(WireError) { try read(message, isAssembled: false) } catch {
       refuse("sent what cannot be understood: \(error)")
     }
@@ -171,6 +232,7 @@ final class PeerLink: MessageStreamHandler {
     while let item = try reader.next() {
       switch (item.kind, phase) {
       case (.reply, .open): take(try Reply(decoding: item.bytes))
+      case (.confirmed, .open): owner.replicator?.confirmed(number, try Confirmed(decoding: item.bytes))
       case (.hello, .greeting): hello = try Hello(decoding: item.bytes)
       case (.proof, .greeting(let nonce)):
         guard let hello else { return refuse("sent its proof before its greeting") }
@@ -209,6 +271,7 @@ final class PeerLink: MessageStreamHandler {
     }
     phase = .open
     failures = 0
+    sendEarly()
     flush()
     owner.wake()
   }
@@ -271,6 +334,7 @@ final class PeerLink: MessageStreamHandler {
     restStep = restStep &* 6_364_136_223_846_793_005 &+ UInt64(number) &+ UInt64(owner.loop.index) &+ 1
     phase = .resting(until: owner.now + rest / 2 + (restStep >> 33) % (rest / 2 + 1))
     longFrames.clear()
+    dropEarly()
     assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
     let unsentFrame = frames.current
     for id in pending.liveIDs() {
@@ -285,14 +349,33 @@ final class PeerLink: MessageStreamHandler {
     }
     frames.close()
     isDirty = false
-    if wasOpen { owner.lost(number) }
+    owner.lost(number, wasOpen: wasOpen)
     owner.control.lostConnection(to: number)
     owner.wake()
+  }
+
+  /// Reads need not be sent to it now.
+  func isSilent(_ now: UInt64) -> Bool { silentUntil > now }
+
+  /// Where nothing comes although reads wait for it, others' copies answer these. It is tried again after a while.
+  private func passOverReads(_ now: UInt64) {
+    guard heardAt + PeerLoop.silenceMilliseconds <= now else { return }
+    let late = pending.liveIDs {
+      owner.mayFailOver($0.flags) && !$0.isDirect && $0.sentAt + PeerLoop.silenceMilliseconds <= now
+    }
+    if late.isEmpty { return }
+    silentUntil = now + 2 * PeerLoop.silenceMilliseconds
+    for id in late {
+      guard let record = pending.peek(id), owner.passOver(record, bytes(of: record), number) else { continue }
+      _ = pending.take(id)
+      frames.answered(Int(record.frame))
+    }
   }
 
   /// Gives up what has waited too long. True: some still wait.
   func expire(_ now: UInt64) -> Bool {
     guard pending.liveCount > 0 else { return false }
+    passOverReads(now)
     for id in pending.liveIDs(where: { $0.deadline <= now }) {
       guard let record = pending.take(id) else { continue }
       let isUnsent: Bool

@@ -13,19 +13,20 @@ extension PeerLoop {
   /// An operation that was sent and certainly did not run is routed once more.
   func again(_ record: PendingOperation, _ bytes: UnsafeRawBufferPointer, on member: MemberNumber) {
     if !record.isDirect { release(record.slot) }
+    let direct = record.isDirect && !record.isFromCopy
     let copy = ParkedOperation(
       bytes: Array(bytes), flags: record.flags, slot: record.slot, ticket: record.ticket,
       requester: record.requester, deadline: record.deadline, attempts: record.attempts,
-      direct: record.isDirect ? member : nil, origin: myself)
+      direct: direct ? member : nil, copiesTried: record.copiesTried, origin: myself)
     parkedBytes += copy.bytes.count
     parked.append(copy)
-    if !record.isDirect { traffic[record.slot].pointee.parked += 1 }
+    if !direct { traffic[record.slot].pointee.parked += 1 }
     // At once the first time; then the owner is between two states: give it a moment.
     if record.attempts == 0 { needsPass = true }
     startTicking()
   }
 
-  private func release(_ slot: Slot) {
+  func release(_ slot: Slot) {
     let lane = traffic[slot]
     lane.pointee.underWay -= 1
     if lane.pointee.underWay == 0, lane.pointee.parked > 0 { needsPass = true }

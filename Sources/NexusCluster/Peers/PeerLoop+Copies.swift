@@ -33,7 +33,7 @@ extension PeerLoop: ReplicaWaiter {
     }
   }
 
-  private func note(_ parked: ParkedOperation, _ replicator: any Replicator) {
+  private func note(_ parked: ParkedOperation, _ replicator: LoopReplicator) {
     if parked.origin == myself { return replicator.takeRecord(into: &ownWrites) }
     var record = WriteRecord()
     replicator.takeRecord(into: &record)
@@ -42,7 +42,7 @@ extension PeerLoop: ReplicaWaiter {
 
   /// How many copies the record's writes have.
   func count(
-    _ record: WriteRecord, _ replicator: any Replicator, enough: Int, milliseconds: Int,
+    _ record: WriteRecord, _ replicator: LoopReplicator, enough: Int, milliseconds: Int,
     for requester: any OperationRequester, _ ticket: UInt64
   ) {
     let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -66,8 +66,12 @@ extension PeerLoop: ReplicaWaiter {
 
   func copiesEnded() { flushReplies() }
 
-  /// A connection that was open is lost.
-  func lost(_ member: MemberNumber) {
-    losses &+= 1
+  /// A connection is lost, or was not made.
+  func lost(_ member: MemberNumber, wasOpen: Bool) {
+    if wasOpen { losses &+= 1 }
+    replicator?.lost(member)
   }
+
+  /// The link to a member that has copies, whether it is connected or not; nil where there is no such member.
+  func replicaLink(to member: MemberNumber) -> PeerLink? { knownLink(to: member) }
 }

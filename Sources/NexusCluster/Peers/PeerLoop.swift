@@ -42,7 +42,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   @exclusivity(unchecked) private var turnNow: UInt64 = 0
   @exclusivity(unchecked) var batch = BatchRunner()
   /// Nil where writes have no copies. Set once, before the loop runs.
-  @exclusivity(unchecked) var replicator: (any Replicator)?
+  @exclusivity(unchecked) var replicator: LoopReplicator?
   @exclusivity(unchecked) var held = HeldReplies()
   /// How often a link was lost.
   @exclusivity(unchecked) var losses: UInt32 = 0
@@ -87,12 +87,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   /// After the loop's thread has ended: what executes operations here holds this router, and has others run its own.
   func letGo() {
-    executors = []
-    kinds = 0
-    links = []
-    dirtyLinks = []
-    parked = []
-    replicator = nil
+    (executors, kinds, replicator) = ([], 0, nil)
+    (links, dirtyLinks, parked) = ([], [], [])
   }
 
   @inline(__always) func executes(_ kind: Operation.Kind) -> Bool { kinds & 1 << UInt32(kind.rawValue) != 0 }
@@ -107,7 +103,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     return turnNow
   }
 
-  func update(_ directory: PeerDirectory) {
+  func update(_ directory: PeerDirectory, _ copies: CopyMap?) {
     for number in 0..<MemberNumber(self.directory.entries.count) {
       guard self.directory.entry(number)?.isLive == true, directory.entry(number)?.isLive != true else { continue }
       for executor in executors { executor?.forgetPeer(number) }
@@ -116,6 +112,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     for (number, link) in links.enumerated() {
       if let link { link.update(directory.entry(MemberNumber(number))) }
     }
+    if let copies, copies !== replicator?.map { replicator?.update(copies) }
     wake()
   }
 
@@ -130,7 +127,13 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     let lane = traffic[operation.slot]
     let number = requesters.number(of: requester)
     let deadline = now + UInt64(timeout(operation))
-    if lane.pointee.parked == 0, let member = node.routes[operation.slot].member,
+    let owner = node.routes[operation.slot].member
+    if let owner, mayFailOver(operation.flags), link(to: owner)?.isSilent(now) != false,
+      failOver(operation, number, ticket, deadline, from: owner)
+    {
+      return nil
+    }
+    if lane.pointee.parked == 0, let member = owner,
       lane.pointee.underWay == 0 || lane.pointee.member == member, let link = link(to: member)
     {
       if link.send(operation, ticket: ticket, requester: number, deadline: deadline, attempts: 0, isDirect: false) {
@@ -177,8 +180,14 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   /// The link to a member, made when first needed; nil where nothing can be sent to it now.
   private func link(to member: MemberNumber) -> PeerLink? {
+    let link = knownLink(to: member)
+    return link?.isUsable == true ? link : nil
+  }
+
+  /// The same, whatever can be sent.
+  func knownLink(to member: MemberNumber) -> PeerLink? {
     let index = Int(member)
-    if index < links.count, let link = links[index] { return link.isUsable ? link : nil }
+    if index < links.count, let link = links[index] { return link }
     guard let entry = directory.entry(member) else { return nil }
     while links.count <= index { links.append(nil) }
     let link = PeerLink(owner: self, number: member, entry: entry)
@@ -242,11 +251,12 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
 
   func turnEnding() -> Bool {
     if needsPass { runParked() }
+    let hasMore = replicator?.turnEnding() ?? false
     flushReplies()
     for link in dirtyLinks { link.flush() }
     dirtyLinks.removeAll(keepingCapacity: true)
     turnNow = 0
-    return needsPass
+    return needsPass || hasMore
   }
 
   /// Tries every parked operation once more, in order; those of a slot whose first one has to stay stay with it.
@@ -285,13 +295,26 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       return false
     }
     if let member = operation.direct {
-      if member == myself || operation.origin != myself { return run(&operation) }
+      if member == myself || operation.origin != myself {
+        if run(&operation) { return true }
+        // Its copy is not good any more: it goes the usual way.
+        if operation.isFromCopy {
+          (operation.isFromCopy, operation.direct) = (false, nil)
+          lane.pointee.parked += 1
+          needsPass = true
+        }
+        return false
+      }
       guard let link = link(to: member) else { return false }
       resend(operation, link, isDirect: true)
       return true
     }
-    if lane.pointee.heldInPass == pass { return false }
     let route = node.routes[operation.slot]
+    if let member = route.member, link(to: member) == nil, failOver(&operation, from: member) {
+      lane.pointee.parked -= 1
+      return true
+    }
+    if lane.pointee.heldInPass == pass { return false }
     if route == .here || route == .incoming, lane.pointee.underWay == 0, run(&operation) {
       lane.pointee.parked -= 1
       return true
@@ -332,7 +355,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   }
 
   /// Runs it on this node. False: not here, or not yet.
-  private func run(_ parked: inout ParkedOperation) -> Bool {
+  func run(_ parked: inout ParkedOperation) -> Bool {
     var filling: (number: UInt64, milliseconds: Int)?
     defer { if let filling { parked.wait(for: filling, now: now, isOurs: parked.origin == myself) } }
     return parked.withOperation { operation in

@@ -18,7 +18,13 @@ struct PendingOperation: BitwiseCopyable {
   var attempts: UInt8
   /// Sent by `ask`: to this member and to no other.
   var isDirect: Bool
+  /// A read that this member's copy shall answer, because the slot's owner does not; not among the slot's traffic.
+  var isFromCopy = false
+  /// Members whose copies were asked before, or could not be.
+  var copiesTried: UInt8 = 0
   var isLive: Bool
+  /// Monotonic milliseconds.
+  var sentAt: UInt64 = 0
 
   static let none = PendingOperation(
     ticket: 0, deadline: 0, frame: 0, offset: 0, count: 0, slot: Slot(index: 0), requester: 0, flags: [],
@@ -72,6 +78,11 @@ struct PendingOperations {
     records.deallocate()
     records = larger
     capacity *= 2
+  }
+
+  func peek(_ id: UInt32) -> PendingOperation? {
+    guard id != 0, id &- first < next &- first, place(id).pointee.isLive else { return nil }
+    return place(id).pointee
   }
 
   /// Takes the record out; nil if there is none (any more).

@@ -13,6 +13,11 @@ public struct ClusterKey: Sendable {
     bytes = Self.derive(secret: Array(secret.utf8), salt: Array(clusterName.utf8), info: Array("nexuscache 1".utf8))
   }
 
+  /// What the hashes of keys in the members' stores begin with.
+  public var storeSeed: UInt64 {
+    derived(for: Array("nexuscache 1 store".utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
   /// A key for one use, from which neither this one nor another use's can be found.
   func derived(for use: [UInt8]) -> [UInt8] { Self.derive(secret: bytes, salt: [], info: use) }
 

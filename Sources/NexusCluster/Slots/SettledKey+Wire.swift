@@ -22,6 +22,15 @@ extension SettledKey {
 }
 
 extension WireEntry {
+  /// Borrows the version's bytes.
+  init(_ version: Version, key: UnsafeRawBufferPointer, namespace: UInt32) {
+    self.init(
+      key: key, value: version.value, namespace: namespace, expiresAt: UInt64(max(0, version.expiresAt)),
+      stamp: version.stamp.rawValue, clientFlags: version.clientFlags, version: version.version,
+      type: UInt32(version.type.rawValue), kind: EntryKind(rawValue: UInt32(version.kind.rawValue)),
+      freshUntil: UInt64(max(0, version.freshUntil)))
+  }
+
   /// Borrows the entry's bytes: for as long as its stripe is locked.
   init(_ entry: Entry, key: UnsafeRawBufferPointer, namespace: UInt32) {
     self.init(

@@ -26,14 +26,14 @@ final class SlotKeeper {
   let node: Node
   let worker: Worker
   private var ownership: Ownership
-  private var fetches: KeyFetches<SettledKey>
+  var fetches: KeyFetches<SettledKey>
   /// Entries that came with an answer, while its effects are carried out.
-  private var arriving: [SettledKey: WireEntry] = [:]
-  private var waiters: [UInt64: @Sendable () -> Void] = [:]
-  private var lastWaiter: UInt64 = 0
+  var arriving: [SettledKey: WireEntry] = [:]
+  var waiters: [UInt64: @Sendable () -> Void] = [:]
+  var lastWaiter: UInt64 = 0
   private var expected: [UInt16: Expected] = [:]
   /// By slot: the number under which it is kept, and no more executed.
-  private var holdings: [UInt16: UInt64] = [:]
+  var holdings: [UInt16: UInt64] = [:]
   private var streams: [SlotStream] = []
   private var nextTick: UInt64 = 0
   private var lastStep: UInt64?
@@ -66,9 +66,11 @@ final class SlotKeeper {
   }
 
   var progress: OwnershipProgress { ownership.progress }
+  /// Versions have stamps: what comes is merged, and deletions leave tombstones that move too.
+  var isStamped: Bool { cluster.copies != nil }
   var store: Store { node.store }
   var now: UInt64 { cluster.now }
-  private var wallClock: UnixMilliseconds { cluster.loop.now }
+  var wallClock: UnixMilliseconds { cluster.loop.now }
 
   /// On the control loop's clock.
   var nextDeadline: UInt64 { streams.isEmpty ? nextTick : min(nextTick, streamedAt + Self.streamMilliseconds) }
@@ -99,7 +101,27 @@ final class SlotKeeper {
   }
 
   /// Others take this node for dead, so they may execute what it does.
-  func away() { step(.away) }
+  func away() {
+    step(.away)
+    copies?.away()
+  }
+
+  /// Of whatever has copies.
+  private var copies: ReplicaKeeper? { cluster.replicaKeeper }
+  /// Executed, by the ownership whole, and not yet known to have what other members have.
+  private(set) var unverified = SlotSet()
+
+  /// Everything that live members have of these is here.
+  func verified(_ slots: SlotSet) {
+    let slots = slots.intersection(unverified)
+    guard !slots.isEmpty else { return }
+    unverified.subtract(slots)
+    each(slots) { slot in
+      node.incoming.end(slot)
+      node.routes.set(slot, .here)
+    }
+    cluster.routesChanged()
+  }
 
   private func sayAway() {
     let still = lastStep.map { now - $0 } ?? 0
@@ -131,7 +153,11 @@ final class SlotKeeper {
         node.routes.set(slot, route)
         expected[slot.index] = nil
         holdings[slot.index] = holding
+        // It has all that there is, as far as this node knows: whoever gets it gets everything.
+        if unverified.contains(slot) { node.incoming.end(slot) }
       }
+      unverified.subtract(slots)
+      copies?.stop(slots)
       return true
     case .forget(let slots):
       endStreams(of: slots)
@@ -140,20 +166,23 @@ final class SlotKeeper {
       endStreams(of: slots)
       each(slots) { slot in
         holdings[slot.index] = nil
-        if sources.isEmpty {
+        if sources.isEmpty, copies == nil {
           node.incoming.end(slot)
         } else if !keepsSettled {
           node.incoming.begin(slot)
         }
-        node.routes.set(slot, sources.isEmpty ? .here : .incoming)
+        node.routes.set(slot, sources.isEmpty && copies == nil ? .here : .incoming)
       }
+      if sources.isEmpty { takeOver(slots) }
       return true
     case .whole(let slots):
       each(slots) { slot in
         expected[slot.index] = nil
+        guard !unverified.contains(slot) else { return }
         node.incoming.end(slot)
         node.routes.set(slot, .here)
       }
+      copies?.execute(slots.subtracting(unverified), isTakenOver: false)
       return true
     case .route(let slots, let route):
       slots.forEach { node.routes.set($0, route) }
@@ -174,6 +203,13 @@ final class SlotKeeper {
     return false
   }
 
+  /// Nobody handed them over: other members may have newer versions of their keys, so these are asked first.
+  private func takeOver(_ slots: SlotSet) {
+    guard let copies else { return }
+    unverified.formUnion(slots)
+    copies.execute(slots, isTakenOver: true)
+  }
+
   private func endStreams(of slots: SlotSet) {
     for index in streams.indices { streams[index].drop(slots) }
     streams.removeAll { $0.isDone }
@@ -184,6 +220,13 @@ final class SlotKeeper {
   }
 
   private func forget(_ slot: Slot) {
+    if let copies = cluster.copies {
+      // What was given away stays as a copy where this node still has a place for it.
+      if !copies.isMine(slot) { store.forget(slot.index, as: worker) }
+      store.withSlot(slot.index, as: worker) { node.incoming.end(slot) }
+      holdings[slot.index] = nil
+      return
+    }
     var keys: [SettledKey] = []
     store.visit(slot: slot.index, in: nil, as: worker, now: wallClock) {
       keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
@@ -202,6 +245,7 @@ final class SlotKeeper {
       case .entries: take(try Entries(decoding: bytes), from: member)
       case .fetch: answer(try Fetch(decoding: bytes), to: member)
       case .fetched: take(try Fetched(decoding: bytes), from: member)
+      case .replication: try copies?.received(bytes, from: member)
       default: break
       }
     }
@@ -218,11 +262,7 @@ final class SlotKeeper {
       put(entry, overridesLocal: expectation.local != .newer)
     }
     for name in entries.absent {
-      withKey(SettledKey(name)) { key in
-        guard !node.incoming.isSettled(key) else { return }
-        if expectation.local == .older { removeEntry(key) }
-        node.incoming.settle(key)
-      }
+      withKey(SettledKey(name)) { settle(absent: $0, overridesLocal: expectation.local == .older) }
     }
     // Many come in one turn: the ownership is told once.
     let arrival = Arrival(pull: entries.pull, from: member)
@@ -245,8 +285,25 @@ final class SlotKeeper {
     }
   }
 
+  /// A holder does not have the key. Where versions have stamps it has not deleted it: then there would be a tombstone.
+  func settle(absent key: Key, overridesLocal: Bool) {
+    guard !node.incoming.isSettled(key) else { return }
+    if overridesLocal, !isStamped { removeEntry(key) }
+    node.incoming.settle(key)
+  }
+
+  /// Takes a version that has come, if it is newer than what is here, and settles its key.
+  private func merge(_ entry: WireEntry) {
+    let key = store.key(entry.key, in: NamespaceNumber(truncatingIfNeeded: entry.namespace))
+    if entry.namespace <= UInt32(NamespaceNumber.max), let version = Version(entry) {
+      _ = store.merge(key, version, as: worker, now: wallClock)
+    }
+    store.withSlot(key.slot, as: worker) { node.incoming.settle(key) }
+  }
+
   /// Puts an entry that has come, unless the key is settled already, and settles it.
-  private func put(_ entry: WireEntry, overridesLocal: Bool) {
+  func put(_ entry: WireEntry, overridesLocal: Bool) {
+    if isStamped { return merge(entry) }
     let bytes = entry.key.count + entry.value.count
     guard let namespace = NamespaceNumber(exactly: entry.namespace), store.isConfigured(namespace) else {
       return keptOut.add(entry.namespace, node.log)
@@ -277,86 +334,13 @@ final class SlotKeeper {
       key, stored, clientFlags: entry.clientFlags, version: entry.version, stamp: entry.stamp)
   }
 
-  // MARK: Keys that are needed at once
-
-  /// Calls back when the keys are settled here, or the slot is not executed here any more.
-  func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void) {
-    lastWaiter += 1
-    waiters[lastWaiter] = done
-    carryOut(fetches.want(keys, of: slot, waiter: lastWaiter, now: now) { [unowned self] in hasLocal($1) })
-  }
-
-  private func carryOut(_ effects: [KeyFetchEffect<SettledKey>]) {
-    for effect in effects {
-      switch effect {
-      case .send(let fetch, let member): send(fetch, to: member)
-      case .settle(let slot, let found, let absent, let overridesLocal):
-        guard node.routes[slot] == .incoming else { continue }
-        for key in found { if let entry = arriving[key] { put(entry, overridesLocal: overridesLocal) } }
-        for name in absent {
-          withKey(name) { key in
-            guard !node.incoming.isSettled(key) else { return }
-            if overridesLocal { removeEntry(key) }
-            node.incoming.settle(key)
-          }
-        }
-      case .ready(let waiter): waiters.removeValue(forKey: waiter)?()
-      }
-    }
-  }
-
-  private func send(_ fetch: KeyFetch<SettledKey>, to id: MemberID) {
-    guard let member = cluster.number(of: id), let link = cluster.controlPeers.controlLink(to: member) else { return }
-    fetch.keys.withNames { link.send(Fetch(id: fetch.id, slot: fetch.slot, holding: fetch.holding, keys: $0)) }
-  }
-
-  private func answer(_ fetch: Fetch, to member: MemberNumber) {
-    guard let link = cluster.controlPeers.controlLink(to: member) else { return }
-    guard holdings[fetch.slot.index] == fetch.holding else {
-      return link.send(Fetched(id: fetch.id, unknown: fetch.keys))
-    }
-    store.withSlot(fetch.slot.index, as: worker) {
-      var answer = Fetched(id: fetch.id)
-      for name in fetch.keys {
-        let namespace = NamespaceNumber(truncatingIfNeeded: name.namespace)
-        let key = store.key(name.key, in: namespace)
-        guard key.slot == fetch.slot.index, namespace == name.namespace, store.isConfigured(namespace),
-          node.incoming.isSettled(key)
-        else {
-          answer.unknown.append(name)
-          continue
-        }
-        if let entry = store.find(key, now: wallClock, touch: false) {
-          answer.entries.append(WireEntry(entry, key: name.key, namespace: name.namespace))
-        } else {
-          answer.absent.append(name)
-        }
-      }
-      link.send(answer)
-    }
-  }
-
-  private func take(_ fetched: Fetched, from member: MemberNumber) {
-    guard let id = cluster.id(of: member) else { return }
-    var answer = KeyFetched<SettledKey>(id: fetched.id)
-    for entry in fetched.entries {
-      let key = SettledKey(WireKey(namespace: entry.namespace, key: entry.key))
-      arriving[key] = entry
-      answer.found.append(key)
-    }
-    answer.absent = fetched.absent.map { SettledKey($0) }
-    answer.unknown = fetched.unknown.map { SettledKey($0) }
-    carryOut(fetches.answered(answer, by: id, now: now) { [unowned self] in hasLocal($1) })
-    arriving = [:]
-  }
-
   // MARK: The store
 
-  private func hasLocal(_ name: SettledKey) -> Bool {
+  func hasLocal(_ name: SettledKey) -> Bool {
     withKey(name) { store.find($0, now: wallClock, touch: false) != nil }
   }
 
-  private func withKey<Result>(_ name: SettledKey, _ body: (Key) -> Result) -> Result {
+  func withKey<Result>(_ name: SettledKey, _ body: (Key) -> Result) -> Result {
     name.key.withUnsafeBytes { bytes in
       let key = store.key(bytes, in: name.namespace)
       return store.withSlot(key.slot, as: worker) { body(key) }
@@ -365,7 +349,7 @@ final class SlotKeeper {
 
   private func remove(_ name: SettledKey) { withKey(name) { removeEntry($0) } }
 
-  private func removeEntry(_ key: Key) {
+  func removeEntry(_ key: Key) {
     if let entry = store.find(key, now: wallClock, touch: false) { store.remove(key, entry) }
   }
 

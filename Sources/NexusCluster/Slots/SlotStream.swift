@@ -60,7 +60,12 @@ struct SlotStream {
     sequence = 0
     keeper.store.withSlot(slot.index, as: keeper.worker) {
       let isWhole = !keeper.node.incoming.isOpen(slot)
-      if isWhole {
+      if isWhole, keeper.isStamped {
+        // Tombstones too.
+        keeper.store.inventory(of: slot.index, as: keeper.worker) {
+          keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
+        }
+      } else if isWhole {
         keeper.store.visit(slot: slot.index, in: nil, as: keeper.worker, now: now) {
           keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
         }
@@ -92,7 +97,9 @@ struct SlotStream {
         let key = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + name.key.count)])
         start += name.key.count
         let prepared = keeper.store.key(key, in: name.namespace)
-        if let entry = keeper.store.find(prepared, now: now, touch: false) {
+        if keeper.isStamped, let version = keeper.store.version(of: prepared) {
+          message.entries.append(WireEntry(version, key: key, namespace: UInt32(name.namespace)))
+        } else if let entry = keeper.store.find(prepared, now: now, touch: false) {
           message.entries.append(WireEntry(entry, key: key, namespace: UInt32(name.namespace)))
         } else {
           message.absent.append(WireKey(namespace: UInt32(name.namespace), key: key))

@@ -68,6 +68,8 @@ public final class CommandTable: @unchecked Sendable {
     static let findsClient = Traits(rawValue: 1 << 7)
     /// Waits for copies of what was written.
     static let counts = Traits(rawValue: 1 << 6)
+    /// Empties whole databases.
+    static let flushes = Traits(rawValue: 1 << 7)
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -84,6 +86,7 @@ public final class CommandTable: @unchecked Sendable {
       case "client|tracking": insert(.findsClient)
       case "publish", "spublish": insert(.publishes)
       case "wait": insert(.counts)
+      case "flushdb", "flushall": insert(.flushes)
       default: break
       }
     }

@@ -201,6 +201,7 @@ extension Engine {
     session.set(.unauthenticated, !node.settings.password.isEmpty)
     session.isProtected = false
     session.replyMode = .on
+    session.readsCopies = false
     session.protocolVersion = 2
     choose(0, session)
     session.extras?.name = ""

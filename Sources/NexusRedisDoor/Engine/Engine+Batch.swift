@@ -54,6 +54,8 @@ struct ReceiveState {
   var isClustered = false
   /// Where in `out` begins what waits behind the session's pending replies, if it has any.
   var mark = 0
+  /// Reads may come from this node's copies.
+  var readsCopies = false
   /// What plain SETs wait for.
   var acknowledgement = Acknowledgement.one
   /// The monotonic clock when it was read last.

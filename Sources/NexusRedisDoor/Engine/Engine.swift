@@ -31,6 +31,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   @exclusivity(unchecked) var parser = RequestParser()
   let literals: LiteralCommands
   let routes: SlotRoutes
+  let goodCopies: GoodCopies
   /// What of this loop runs elsewhere. Nil until something does.
   @exclusivity(unchecked) var madeForwarder: Forwarder?
   /// The keys of the request that runs now, in a cluster.
@@ -86,6 +87,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     literals = LiteralCommands(door.commands)
     execIndex = LiteralCommands.index(of: "exec", door.commands)
     routes = door.node.routes
+    goodCopies = door.node.goodCopies
     filler = door.node.filler
     interests = door.node.interests
     replicator = door.node.replicators.isEmpty ? nil : door.node.replicators[loop.index]

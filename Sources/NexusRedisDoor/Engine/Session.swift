@@ -52,6 +52,8 @@ public final class Session {
   @exclusivity(unchecked) var pending: UnsafeMutablePointer<ReplyQueue>?
   /// What it has written that other members have copies of, for WAIT; nil until it does. Its own memory.
   @exclusivity(unchecked) var writes: UnsafeMutablePointer<SessionWrites>?
+  /// READONLY: reads may come from this node's copies.
+  @exclusivity(unchecked) var readsCopies = false
   /// It came through the port for cluster clients: told where a slot is, instead of being served from there.
   let redirects: Bool
 

@@ -18,6 +18,11 @@ extension Engine {
         return .wait
       }
     }
+    if slot.pointee.flags.contains(.readonly), readsCopies(session),
+      readCopies(arguments, count, command, session, &state)
+    {
+      return .done
+    }
     if session.redirects, let refusal = redirection() {
       reject(command, refusal, session, &state.out)
       return .done
@@ -102,6 +107,26 @@ extension Engine {
     state.clock = loop.monotonicNanoseconds
     finish(&call, slot, nanoseconds: state.clock &- started, &state.out)
     if level != .one { holdReply(session, &state, from: start, level) }
+    return true
+  }
+
+  /// A command that reads, where copies of all of its keys are here that may be read and some are not this node's own.
+  private func readCopies(
+    _ arguments: UnsafeMutablePointer<Argument>, _ count: Int, _ command: Int, _ session: Session,
+    _ state: inout ReceiveState
+  ) -> Bool {
+    guard keyList.isOneSlot || !session.redirects, keyList.keys.contains(where: { routes[slot: $0.slot] != .here }),
+      keyList.keys.allSatisfy({ routes[slot: $0.slot] == .here || isGoodCopy($0.slot, session) })
+    else { return false }
+    let slot = door.commands.slots + command
+    let started = state.clock
+    var call = Call(
+      arguments: arguments, count: count, session: session, engine: self, out: state.out, now: state.now,
+      commandIndex: command)
+    run(&call, slot)
+    state.out = call.out
+    state.clock = loop.monotonicNanoseconds
+    finish(&call, slot, nanoseconds: state.clock &- started, &state.out)
     return true
   }
 

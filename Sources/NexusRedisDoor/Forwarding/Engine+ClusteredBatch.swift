@@ -30,6 +30,7 @@ extension Engine {
     let setsArePlain = state.setBytes == 0 || preparePlainSets(state, session)
     (state.hits, state.misses, state.sets) = (0, 0, 0)
     state.acknowledgement = acknowledgement(session)
+    state.readsCopies = readsCopies(session)
     // Writes that run here and wait for copies have no other bound.
     if state.acknowledgement != .one, let queue = session.pending, mustWaitForRoom(queue) { return (0, .suspend) }
     var index = 0
@@ -103,7 +104,17 @@ extension Engine {
         return .done
       }
     }
+    if isGet, state.readsCopies, isGoodCopy(key.slot, session), readCopy(request, &state, version) { return .done }
     return giveAwayPlain(request, &state, session, version)
+  }
+
+  /// A plain GET of a key that another member owns, from the copy here. False: the copy is not good any more.
+  @inline(never) private func readCopy(
+    _ request: UnsafeMutablePointer<Request>, _ state: inout ReceiveState, _ version: Int
+  ) -> Bool {
+    let taken = store.lock(request.pointee.key, as: worker)
+    defer { store.unlock(request.pointee.key, taken) }
+    return goodCopies[slot: request.pointee.key.slot] && runPlain(request, &state, version)
   }
 
   /// False, with nothing done, if the store has no room. The key's stripe is locked.

@@ -8,6 +8,25 @@ import NexusStore
 extension Engine {
   static let notEnoughReplicas = "NOREPLICAS Not enough good replicas to write."
 
+  /// Where this node also has copies of others' slots: those that it executes itself. Nil: all that are here.
+  var ownSlots: ((UInt16) -> Bool)? {
+    guard replicator != nil else { return nil }
+    return { [routes] slot in routes[slot: slot] == .here || routes[slot: slot] == .incoming }
+  }
+
+  /// Whether reads of this session may come from copies here. What an origin fills is filled by its owner alone.
+  func readsCopies(_ session: Session) -> Bool {
+    guard replicator != nil, session.readsCopies || store.readPreference(in: session.namespace) == .any else {
+      return false
+    }
+    return !filler.fills(session.namespace)
+  }
+
+  /// A read of the slot may come from the copy here, and does not overtake what the session has under way on it.
+  func isGoodCopy(_ slot: UInt16, _ session: Session) -> Bool {
+    goodCopies[slot: slot] && session.pending.map { !$0.pointee.mayHave(slot: slot) } ?? true
+  }
+
   /// What a write of this session waits for.
   @inline(__always) func acknowledgement(_ session: Session) -> Acknowledgement {
     replicator == nil ? .one : store.acknowledgement(in: session.namespace)
@@ -52,6 +71,15 @@ extension Engine {
     }
     replicator.beginWork()
     return nil
+  }
+
+  /// Who executes the slot does not answer: a read from the copy here, if that is good.
+  func runFromCopy(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) -> Ownership {
+    guard slot.pointee.flags.contains(.readonly), !filler.fills(call.namespace),
+      keyList.keys.allSatisfy({ routes[slot: $0.slot] == .here || goodCopies[slot: $0.slot] })
+    else { return runWhereOwned(&call, slot) }
+    run(&call, slot)
+    return .ran
   }
 
   func endWrite(_ acknowledgement: Acknowledgement, _ batch: borrowing OperationBatch) -> OperationOutcome {

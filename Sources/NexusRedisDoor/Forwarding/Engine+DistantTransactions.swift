@@ -62,6 +62,11 @@ extension Engine {
     if session.obstacles.contains(.transaction) {
       return dispatchQueued(arguments, count, command, session, &state)
     }
+    if slot.pointee.traits.contains(.flushes),
+      let disposition = dispatchFlush(arguments, count, command, session, &state)
+    {
+      return disposition
+    }
     if case .everywhere(let merge) = slot.pointee.spread {
       return dispatchEverywhere(arguments, count, command, merge, session, &state)
     }

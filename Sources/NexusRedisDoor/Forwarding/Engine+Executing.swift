@@ -68,6 +68,7 @@ extension Engine: OperationExecutor {
         case .transaction: executeTransaction(operation, &batch, session, requester, now)
         case .watch: executeWatch(operation, &batch, session, requester, now)
         case .unwatch: executeUnwatch(operation, &batch, requester)
+        case .flush: executeFlush(operation, &batch)
         case .http, .count: refuse("ERR the Redis door does not execute such requests", &batch)
         }
       batch.outcomes[index] = outcome
@@ -222,7 +223,8 @@ extension Engine: OperationExecutor {
     if slot.pointee.isKeyed, !operation.pointee.flags.contains(.thisNode) {
       collectKeys(slot, arguments, count, plan.hasKey ? plan.key : nil, session.namespace)
       filling = .here
-      let ownership = runWhereOwned(&call, slot)
+      let ownership =
+        operation.pointee.flags.contains(.fromReplica) ? runFromCopy(&call, slot) : runWhereOwned(&call, slot)
       filling = .none
       batch.out = call.out
       switch ownership {

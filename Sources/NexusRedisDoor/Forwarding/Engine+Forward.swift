@@ -97,6 +97,8 @@ extension Engine: OperationRequester {
     place.pointee.protocolVersion = operation.protocolVersion
     queue.pointee.underWay &+= 1
     queue.pointee.requestBytes &+= requestBytes
+    var operation = operation
+    if queue.pointee.mayHave(slot: operation.slot.index) { operation.flags.insert(.ordered) }
     queue.pointee.note(slot: operation.slot.index)
     statistics.pointee.operationsForwarded.add()
     let member = forwarder.router.route(operation, for: self, ticket: forwarder.table.ticket(index))

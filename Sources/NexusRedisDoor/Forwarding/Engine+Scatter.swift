@@ -169,6 +169,7 @@ extension Engine {
   }
 
   func finish(_ gathering: Gathering, _ number: UInt32, _ queue: UnsafeMutablePointer<ReplyQueue>) {
+    if goOnFlushing(gathering, number, queue) { return }
     let forwarder = forwarder
     forwarder.remove(number)
     var out = OutputBuffer(capacity: 1024)

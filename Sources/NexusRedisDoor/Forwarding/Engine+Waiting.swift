@@ -117,7 +117,7 @@ extension Engine {
   }
 
   /// One more part that comes back as a reply.
-  private func addPart(
+  func addPart(
     _ gathering: Gathering, _ number: UInt32, _ member: MemberID, _ queue: UnsafeMutablePointer<ReplyQueue>,
     _ ask: (_ ticket: UInt64) -> Void
   ) {

@@ -39,6 +39,8 @@ final class Gathering {
   let step: Int
   /// A number that chooses where any of several replies will do.
   var chance: UInt64 = 0
+  /// FLUSHDB and FLUSHALL where slots have copies.
+  var flush: Flush?
   var parts: [Part] = []
   /// Parts that have not come back.
   var missing = 0

@@ -30,7 +30,7 @@ extension Keys {
     let start = call.out.count
     var found = 0
     let next = call.store.scan(
-      call.namespace, from: cursor, budget: budget, as: call.worker, now: call.now
+      call.namespace, from: cursor, budget: budget, as: call.worker, now: call.now, where: call.engine.ownSlots
     ) { entry in
       if let filter, !GlobPattern.matches(filter, entry.keyBytes) { return }
       if let type, !call.matches(type, entry.type.redisName) { return }
@@ -53,7 +53,8 @@ extension Keys {
     var cursor: UInt64 = 0
     repeat {
       cursor = call.store.scan(
-        call.namespace, from: cursor, budget: wholeDatabase, as: call.worker, now: call.now
+        call.namespace, from: cursor, budget: wholeDatabase, as: call.worker, now: call.now,
+        where: call.engine.ownSlots
       ) { entry in
         guard all || GlobPattern.matches(pattern, entry.keyBytes) else { return }
         call.reply(bulk: entry.keyBytes)
@@ -68,13 +69,15 @@ extension Keys {
   static func randomkey(_ call: inout Call) {
     let chance = call.engine.chance()
     let found = call.store.randomEntry(
-      call.namespace, random: chance, as: call.worker, now: call.now
+      call.namespace, random: chance, as: call.worker, now: call.now, where: call.engine.ownSlots
     ) { call.reply(bulk: $0.keyBytes) }
     if !found { call.replyNull() }
   }
 
   static func dbsize(_ call: inout Call) {
-    call.reply(integer: call.store.count(in: call.namespace))
+    guard let ownSlots = call.engine.ownSlots else { return call.reply(integer: call.store.count(in: call.namespace)) }
+    call.reply(
+      integer: call.store.count(in: call.namespace, where: ownSlots, as: call.worker, now: call.now))
   }
 
   // MARK: Whole databases
@@ -99,11 +102,23 @@ extension Keys {
     call.store.flush(namespace, as: call.worker)
   }
 
+  /// As every member flushes: what is newer than `stamp` stays.
+  static func flush(_ engine: Engine, _ namespaces: some Sequence<NamespaceNumber>, _ stamp: Stamp) {
+    for namespace in namespaces {
+      engine.door.watches.willFlush(namespace, as: engine.worker, now: engine.loop.now)
+      engine.store.flush(namespace, stamp: stamp, as: engine.worker)
+    }
+  }
+
   /// SYNC and ASYNC mean the same: the namespace is empty at once, its memory returns in the background.
   private static func acceptsFlushOption(_ call: inout Call) -> Bool {
-    if call.count == 1 || (call.count == 2 && (call.matches(1, "SYNC") || call.matches(1, "ASYNC"))) { return true }
+    if isFlushOption(call) { return true }
     call.replySyntaxError()
     return false
+  }
+
+  static func isFlushOption(_ call: Call) -> Bool {
+    call.count == 1 || (call.count == 2 && (call.matches(1, "SYNC") || call.matches(1, "ASYNC")))
   }
 }
 

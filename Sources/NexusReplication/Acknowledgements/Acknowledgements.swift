@@ -11,8 +11,8 @@ public struct Acknowledgements {
   /// A member, by a small number that never means another one.
   public typealias Peer = UInt16
 
-  /// The most peers that one wait can be for: a slot has at most seven copies.
-  public static let peersMost = 6
+  /// The most peers that one wait can be for: a slot has at most seven copies, and may be executed by an eighth member.
+  public static let peersMost = 7
 
   public enum Outcome: Sendable, Equatable {
     case confirmed
@@ -59,8 +59,8 @@ public struct Acknowledgements {
     var confirmations = 0
     var count: Int
     var isResolved = false
-    var parts: InlineArray<6, Part>
-    var states: InlineArray<6, State>
+    var parts: InlineArray<7, Part>
+    var states: InlineArray<7, State>
   }
 
   private var streams: [ReplicaStream] = []
@@ -124,6 +124,11 @@ public struct Acknowledgements {
   }
 
   public var hasWaits: Bool { head < waits.count }
+
+  /// Peers that have confirmed what this wait is for; 0 for one that has ended.
+  public func confirmations(of wait: UInt64) -> Int {
+    waits[head...].first { $0.id == wait && !$0.isResolved }?.confirmations ?? 0
+  }
 
   // MARK: Hearing
 

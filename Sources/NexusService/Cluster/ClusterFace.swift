@@ -6,10 +6,16 @@ public protocol ClusterFace: AnyObject, Sendable {
   var myself: MemberID { get }
   /// A consistent picture, made anew when something changes.
   var picture: ClusterPicture { get }
+  /// Nil where writes have no copies.
+  var replication: ReplicationReport? { get }
   /// Asks for membership of the cluster that the member at this address belongs to. Any member accepts.
   func join(_ addresses: [String]) throws(ClusterRefusal)
   /// Hands every slot over, then leaves. Returns at once; `picture` shows how far it is.
   func leave()
+}
+
+extension ClusterFace {
+  public var replication: ReplicationReport? { nil }
 }
 
 /// Why the cluster does not do what it was asked, in one sentence.

@@ -18,6 +18,9 @@ public struct Operation: BitwiseCopyable {
     /// WAIT for copies of everything that came over this stream before it: for how many, and how many milliseconds at
     /// most, in decimal. The reply is how many there are, as an integer of the Redis protocol.
     case count = 5
+    /// FLUSHDB (the database's number) or FLUSHALL (`*`) with this stamp in decimal. 0: the reply is the highest stamp
+    /// that the member has met.
+    case flush = 6
   }
 
   public struct Flags: OptionSet, Sendable, BitwiseCopyable {
@@ -33,6 +36,10 @@ public struct Operation: BitwiseCopyable {
     /// does not execute them all, it fails with `OperationFailure.moved` and is not sent on: the door that gave it
     /// away divides it anew.
     public static let severalSlots = Flags(rawValue: 1 << 3)
+    /// Who executes the slot does not answer: a read that the receiver's own copy answers, where that is good.
+    public static let fromReplica = Flags(rawValue: 1 << 4)
+    /// Its client has others under way on the slot, which it must not pass.
+    public static let ordered = Flags(rawValue: 1 << 5)
   }
 
   public var kind: Kind

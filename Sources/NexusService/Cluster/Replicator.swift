@@ -27,7 +27,7 @@ public struct ReplicaShortfall: Error, Sendable, Equatable {
   }
 }
 
-/// Who waits for copies, on the same loop.
+/// Who waits for copies, on the same loop, which it lives as long as.
 public protocol ReplicaWaiter: AnyObject {
   /// Once for each hold that it was notified of, on the loop's thread, never inside the call that asked. Nil: there are
   /// as many copies as were asked for.
@@ -70,8 +70,6 @@ public protocol Replicator: AnyObject {
   /// is at least `enough`, or when the time is over.
   func count(
     _ record: WriteRecord, enough: Int, timeoutMilliseconds: Int, for waiter: any ReplicaWaiter, ticket: UInt64)
-  /// The waiter is about to go.
-  func forget(_ waiter: any ReplicaWaiter)
 }
 
 extension Replicator {

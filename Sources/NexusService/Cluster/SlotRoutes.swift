@@ -1,9 +1,6 @@
 import NexusModel
 import Synchronization
 
-/// A member's number on this node, in the order of first meeting. While the process lives it means no other member.
-public typealias MemberNumber = UInt16
-
 /// Where a slot's operations run.
 public struct SlotRoute: Hashable, Sendable, BitwiseCopyable {
   @usableFromInline let word: UInt16

@@ -101,3 +101,8 @@ extension Store {
     }
   }
 }
+
+extension Store {
+  /// Entries and tombstones of the slot, in all namespaces.
+  public func keyCount(of slot: UInt16) -> Int { Int(atomicLoad((slots + Int(slot)).countAndFlagWord) & 0x7FFF_FFFF) }
+}

@@ -36,8 +36,6 @@ final class FakeReplicator: Replicator {
     _ record: WriteRecord, enough: Int, timeoutMilliseconds: Int, for waiter: any ReplicaWaiter, ticket: UInt64
   ) { counts.append((record, enough, waiter, ticket)) }
 
-  func forget(_ waiter: any ReplicaWaiter) {}
-
   /// What waits gets its copies, or so few of them.
   func end(confirmed: Int? = nil) {
     let ended = waiting

@@ -5,10 +5,14 @@ import NexusStore
 /// Redis Cluster's commands, for clients that go to a key's owner by themselves.
 extension CommandTable {
   static let clusterCommands: [Command] = [
-    cluster("readonly", 1, [.loading, .stale, .fast], "Accepted: every read is answered by its slot's owner.") {
+    cluster("readonly", 1, [.loading, .stale, .fast], "Reads may come from this member's copies.") {
+      $0.session.readsCopies = true
       $0.replyOK()
     },
-    cluster("readwrite", 1, [.loading, .stale, .fast], "Takes READONLY back.") { $0.replyOK() },
+    cluster("readwrite", 1, [.loading, .stale, .fast], "Takes READONLY back.") {
+      $0.session.readsCopies = false
+      $0.replyOK()
+    },
     cluster("asking", 1, [.fast], "Accepted: a slot on its way here is served from here without it.") {
       $0.replyOK()
     },

@@ -1,0 +1,302 @@
+import NexusModel
+import NexusReplication
+import NexusService
+import NexusStore
+import NexusWire
+
+/// Carries out what the replication cores decide: copies are compared and made equal, what members missed is brought to
+/// them, slots whose owner died are verified, tombstones go.
+///
+/// Belongs to the control loop's thread.
+final class ReplicaKeeper {
+  unowned let cluster: Cluster
+  let node: Node
+  let worker: Worker
+  var repair: Repair
+  var hints: Hints
+  var collection: TombstoneCollection
+  var reads = ReplicaReads()
+  var sets: ReplicaSets?
+  private(set) var viewed = PlacementVersion(digest: 0)
+  /// Keys of slots under verification that somebody waits for, by the number of their read.
+  var waiting: [UInt64: KeyWait] = [:]
+  private var lastRead: UInt64 = 0
+  /// Portions of hints under way: when each is given up, by member.
+  var portions: [MemberNumber: (number: UInt64, until: UInt64)] = [:]
+  private var hintsAt: UInt64 = 0
+  /// What loops were told to have settled, by loop and member: the highest number.
+  var arrears: [Arrear: UInt64] = [:]
+  private(set) var divergent = 0
+  /// Of the message that is read: slots in which it brought something newer.
+  var merged = SlotSet()
+  private var aheadSince: [MemberNumber: UInt64] = [:]
+  private let bound: ClockBound
+
+  struct Arrear: Hashable {
+    var loop: Int
+    var member: MemberNumber
+  }
+
+  struct KeyWait {
+    var slot: Slot
+    var name: SettledKey
+    var batch: KeyBatch
+  }
+
+  /// Keys that one operation waits for.
+  final class KeyBatch {
+    var missing: Int
+    let done: @Sendable () -> Void
+    init(_ missing: Int, _ done: @escaping @Sendable () -> Void) {
+      self.missing = missing
+      self.done = done
+    }
+  }
+
+  static let readMilliseconds: UInt64 = 500
+  static let portionMilliseconds: UInt64 = 2000
+
+  init(cluster: Cluster, node: Node, worker: Worker) {
+    self.cluster = cluster
+    self.node = node
+    self.worker = worker
+    let startedAt = cluster.configuration.member.startedAt
+    let settings = node.settings
+    bound = ClockBound(aheadMilliseconds: Int64(settings.clockBoundMilliseconds))
+    var repair = RepairSettings()
+    repair.intervalMilliseconds = UInt64(settings.repairIntervalMilliseconds)
+    repair.bytesPerSecond = settings.repairBytesPerSecond
+    self.repair = Repair(startedAt: startedAt, settings: repair)
+    hints = Hints(limitBytes: settings.hintLimitBytes)
+    var collection = TombstoneCollection.Settings()
+    collection.leastAgeMilliseconds = Int64(settings.clockBoundMilliseconds) + 10_000
+    collection.graceMilliseconds = Int64(settings.tombstoneGraceMilliseconds)
+    self.collection = TombstoneCollection(startedAt: startedAt, settings: collection)
+  }
+
+  var store: Store { node.store }
+  var now: UInt64 { cluster.now }
+  var wallClock: UnixMilliseconds { cluster.loop.now }
+  var copies: StoreCopies {
+    StoreCopies(
+      store: store, worker: worker, now: wallClock, bound: bound, owed: hints.count == 0 ? SlotSet() : hints.slots)
+  }
+
+  // MARK: Time
+
+  var nextDeadline: UInt64 { min(min(repair.nextWake, collection.nextWake), min(reads.nextDeadline, hintsAt)) }
+
+  func due(_ now: UInt64) {
+    guard sets != nil, now >= nextDeadline else { return }
+    if now >= repair.nextWake { run(.tick) }
+    if now >= collection.nextWake { runCollection(.tick) }
+    if now >= reads.nextDeadline { runReads(.tick) }
+    guard now >= hintsAt else { return }
+    hintsAt = now + 250
+    for (member, portion) in portions where now >= portion.until { runHints(.failed(portion: portion.number, member)) }
+    if hints.count > 0 { reachLiveMembers() }
+    settleArrears()
+  }
+
+  private func reachLiveMembers() {
+    for member in sets?.live ?? [] where member != 0 { runHints(.reachable(member)) }
+  }
+
+  // MARK: What the cluster says
+
+  /// - Parameter isAnyoneAway: a member is dead, or was given up without having left by itself.
+  func view(_ version: PlacementVersion, _ sets: ReplicaSets, isAnyoneAway: Bool) {
+    let before = self.sets?.live ?? []
+    self.sets = sets
+    viewed = version
+    for member in before where !sets.isLive(member) {
+      runHints(.unreachable(member))
+      runReads(.lost(member))
+    }
+    run(.view(version, sets))
+    verifyAgain(sets, before)
+    runCollection(.view(version, others: sets.live.filter { $0 != sets.me }, isAnyoneAway: isAnyoneAway))
+    reachLiveMembers()
+  }
+
+  /// Who has come back may have executed slots that this node executes.
+  private func verifyAgain(_ sets: ReplicaSets, _ before: [MemberNumber]) {
+    guard !before.isEmpty else { return }
+    var slots = SlotSet()
+    for member in sets.live where member != sets.me && !before.contains(member) {
+      slots.formUnion(sets.slots(of: member))
+    }
+    slots.formIntersection(executed)
+    if !slots.isEmpty { run(.execute(slots, isTakenOver: true)) }
+  }
+
+  private(set) var executed = SlotSet()
+
+  func execute(_ slots: SlotSet, isTakenOver: Bool) {
+    executed.formUnion(slots)
+    run(.execute(slots, isTakenOver: isTakenOver))
+  }
+
+  func stop(_ slots: SlotSet) {
+    executed.subtract(slots)
+    run(.stop(slots))
+  }
+
+  func away() { run(.away) }
+
+  var isSettled: Bool { repair.isSettled && hints.count == 0 }
+  /// Copies that this node ought to have and that have not been compared since it came: it is not ready.
+  var unsettledCount: Int { repair.unsettledCount }
+  func isUnverified(_ slot: Slot) -> Bool { repair.unverifiedSlots.contains(slot) }
+
+  // MARK: Keys that are needed before their slot is verified
+
+  func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void) {
+    let others = (sets?.members(of: slot) ?? []).filter { $0 != 0 && sets?.isLive($0) == true }
+    let batch = KeyBatch(keys.count, done)
+    for name in keys {
+      lastRead += 1
+      let id = lastRead
+      let hash = name.key.withUnsafeBytes { store.key($0, in: name.namespace).hash }
+      let key = KeyHash(hash: hash, namespace: name.namespace)
+      waiting[id] = KeyWait(slot: slot, name: name, batch: batch)
+      let read = ReplicaReads.Read(
+        id: id, slot: slot, key: key, have: copies.version(of: key, in: slot), needed: others.count, repairs: false,
+        deadline: now + Self.readMilliseconds)
+      runReads(.read(read, of: Array(others)))
+    }
+  }
+
+  private func answered(_ id: UInt64) {
+    guard let wait = waiting.removeValue(forKey: id) else { return }
+    // Whoever did not answer in time is about to be found dead: what is here has to do.
+    wait.name.key.withUnsafeBytes { bytes in
+      let key = store.key(bytes, in: wait.name.namespace)
+      store.withSlot(key.slot, as: worker) { node.incoming.settle(key) }
+    }
+    wait.batch.missing -= 1
+    if wait.batch.missing == 0 { wait.batch.done() }
+  }
+
+  // MARK: Cores
+
+  func run(_ input: RepairInput) {
+    for output in repair.step(input, copies, now: now) { carryOut(output) }
+  }
+
+  private func carryOut(_ output: RepairOutput) {
+    switch output {
+    case .send(let message, let member): send(message, to: member)
+    case .push(let slots, let member, let answering):
+      let bytes = push(slots, to: member, portion: 0)
+      run(.pushed(bytes: bytes, to: member, answering: answering))
+    case .remove(let drops):
+      for drop in drops {
+        for version in drop.versions { remove(version, in: drop.slot) }
+      }
+    case .flush(let flush): _ = store.flush(flush.namespace, stamp: flush.stamp, as: worker)
+    case .expire(let slots): slots.forEach { store.expireDue($0.index, now: wallClock, as: worker) }
+    case .release(let slots):
+      slots.subtracting(executed).forEach { store.forget($0.index, as: worker) }
+    case .verified(let slots): cluster.slots.verified(slots)
+    case .settled: cluster.isPictureOld = true
+    case .divergent(let count):
+      divergent = count
+      cluster.isPictureOld = true
+    case .synchronize(let member): cluster.synchronize(withMember: member)
+    case .ahead(let member, let stamp): complain(member, stamp)
+    }
+  }
+
+  /// The executing member dropped it without a tombstone.
+  private func remove(_ version: KeyVersion, in slot: Slot) {
+    var name: [UInt8]?
+    _ = store.version(of: version.hash, in: slot.index, of: version.namespace, as: worker) { key, _ in
+      name = Array(key.bytes)
+    }
+    name?.withUnsafeBytes { bytes in
+      let key = store.key(bytes, in: version.namespace)
+      _ = store.merge(key, .evicted(version.stamp), as: worker, now: wallClock)
+    }
+  }
+
+  private func complain(_ member: MemberNumber, _ stamp: Stamp) {
+    cluster.complain(
+      "a member's clock is too far ahead: its newest writes are not taken",
+      cluster.id(of: member)?.text ?? "\(member)",
+      ("ahead_ms", "\(stamp.milliseconds - wallClock)"), ("clock-bound_ms", "\(bound.aheadMilliseconds)"))
+  }
+
+  func runCollection(_ input: TombstoneCollection.Input) {
+    let facts = TombstoneCollection.Facts(
+      isSettled: isSettled && arrears.isEmpty, agreed: repair.agreedEverywhere.subtracting(hints.slots),
+      confirmedThrough: wallClock - Int64(cluster.copies?.oldestLagMilliseconds ?? 0) - 1,
+      tombstones: store.tombstoneCount)
+    let outputs = collection.step(
+      input, facts, owned: { [sets] in sets?.slots(executedBy: $0) ?? SlotSet() }, now: now, time: wallClock)
+    for output in outputs {
+      switch output {
+      case .send(let message, let member): send(message, to: member)
+      case .collect(let slots, let upTo, let raisingFloor):
+        slots.forEach { slot in
+          guard store.tombstones(in: slot.index).count > 0 else { return }
+          _ = store.collectTombstones(slot.index, upTo: upTo, raisingFloor: raisingFloor, as: worker)
+        }
+      }
+    }
+  }
+
+  func runReads(_ input: ReplicaReads.Input) {
+    var outputs: [ReplicaReads.Output] = []
+    reads.step(input, now: now, into: &outputs)
+    for output in outputs {
+      switch output {
+      case .ask(let id, let slot, let key, let have, let member):
+        send(.askKey(id: id, slot, key, have: have), to: member)
+      case .keep(let id, let slot, let key, let member):
+        send(.keepKey(id: id, slot, key), withVersionOf: key, in: slot, newerThan: nil, to: member)
+      case .done(let id, _, _): answered(id)
+      }
+    }
+  }
+
+  func runHints(_ input: Hints.Input) {
+    for output in hints.step(input) {
+      switch output {
+      case .mark(let slots, let member): run(.marked(slots, member))
+      case .push(let portion, let noted, let member): push(noted, portion, to: member)
+      }
+    }
+  }
+
+  // MARK: Arrears
+
+  func owe(_ member: MemberNumber, loop: Int, number: UInt64) {
+    let arrear = Arrear(loop: loop, member: member)
+    arrears[arrear] = max(arrears[arrear] ?? 0, number)
+  }
+
+  func note(_ keys: HintedKeys, for member: MemberNumber) {
+    var start = 0
+    keys.bytes.withUnsafeBytes { bytes in
+      for key in keys.keys {
+        let name = UnsafeRawBufferPointer(rebasing: bytes[start..<key.end])
+        start = key.end
+        let hash = store.key(name, in: key.namespace).hash
+        runHints(
+          .missed(
+            Hints.Hint(
+              slot: key.slot, version: KeyVersion(hash: hash, stamp: key.stamp, namespace: key.namespace)),
+            by: member))
+      }
+    }
+  }
+
+  /// What loops were told to be missing has been brought, once nothing is noted and everything agrees.
+  private func settleArrears() {
+    guard !arrears.isEmpty, hints.count == 0, repair.isSettled else { return }
+    let settled = arrears
+    arrears = [:]
+    for (arrear, number) in settled { cluster.settleArrears(of: arrear.member, loop: arrear.loop, through: number) }
+  }
+}
