@@ -23,8 +23,10 @@ struct SettingsReport {
         if setting.isSecret && !settings.text(setting.id).isEmpty {
           text += "# \(setting.name) is set, and not shown\n"
         } else if setting.isRepeatable && !settings.text(setting.id).isEmpty {
-          for value in settings.text(setting.id).split(separator: " ") {
-            text += "\(setting.name) = \(quoted(String(value)))\n"
+          for namespace in settings.namespaces {
+            let (value, hidden) = namespace.withoutSecrets
+            text += "\(setting.name) = \(quoted(value))\n"
+            for option in hidden { text += "# \(option) of \(namespace.name) is set, and not shown\n" }
           }
         } else {
           text += "\(setting.name) = \(quoted(settings.text(setting.id)))\n"
@@ -35,7 +37,7 @@ struct SettingsReport {
   }
 
   private func value(_ setting: Setting) -> String {
-    let text = settings.text(setting.id)
+    let text = settings.shownText(setting.id)
     if setting.isSecret { return text.isEmpty ? "(none)" : "(set)" }
     if text.isEmpty { return "(none)" }
     if case .memory = setting.kind, text.hasSuffix("%") {

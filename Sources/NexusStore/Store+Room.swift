@@ -95,9 +95,31 @@ extension Store {
   /// where it holds a fair share.
   func evictForNode(writing: NamespaceNumber, as worker: Worker) -> Bool {
     if reclaimFlushed(slots: 64, as: worker) { return true }
+    let largest = largestNamespace()
+    if let largest, evictOne(from: largest, as: worker) { return true }
+    atomicStore(largestHint, 0)
+    for number in configuredNumbers where number != largest {
+      if evictOne(from: number, as: worker) { return true }
+    }
+    return false
+  }
+
+  /// More namespaces than this are not all looked at for every entry that has to leave.
+  static var namespacesComparedMax: Int { 32 }
+  /// So many entries leave the one that was found, before all are looked at again.
+  static var evictionsPerLook: UInt64 { 64 }
+
+  /// Of the namespaces that may evict, the one with the most bytes; of many, the one that was so a moment ago.
+  private func largestNamespace() -> NamespaceNumber? {
+    let numbers = configuredNumbers
+    let hint = atomicLoad(largestHint)
+    if hint >> 16 > 0 {
+      atomicStore(largestHint, hint - 1 << 16)
+      return NamespaceNumber(truncatingIfNeeded: hint)
+    }
     var best: NamespaceNumber?
     var bestBytes: Int64 = 0
-    for number in configuredNumbers {
+    for number in numbers {
       let state = namespaces + Int(number)
       guard state.pointee.eviction != .none, atomicLoad(state.word(.entries)) > 0 else { continue }
       let bytes = atomicLoad(state.word(.bytes))
@@ -106,11 +128,10 @@ extension Store {
         bestBytes = bytes
       }
     }
-    if let best, evictOne(from: best, as: worker) { return true }
-    for number in configuredNumbers where number != best {
-      if evictOne(from: number, as: worker) { return true }
+    if let best, numbers.count > Self.namespacesComparedMax {
+      atomicStore(largestHint, Self.evictionsPerLook << 16 | UInt64(best))
     }
-    return false
+    return best
   }
 
   /// One entry leaves the namespace; false where its policy has none to give.

@@ -70,6 +70,9 @@ public final class Store: @unchecked Sendable {
   let clock: UnsafeMutablePointer<Int64>
   /// Where returning flushed memory stands; all loops share the work.
   let reclaimCursor: UnsafeMutablePointer<Int64>
+  /// Which of many namespaces was the largest, in the lower 16 bits, and how many entries may leave it before they are
+  /// compared again. Threads may overwrite each other's: a hint.
+  let largestHint: UnsafeMutablePointer<UInt64>
   /// Flushed entries and tombstones that are still in memory, of all namespaces.
   let dyingCount: UnsafeMutablePointer<Int64>
   let background: UnsafeMutablePointer<BackgroundState>
@@ -126,6 +129,7 @@ public final class Store: @unchecked Sendable {
     resizeCount = raw(16, 0)
     clock = raw(8, 0)
     reclaimCursor = raw(8, 0)
+    largestHint = raw(8, 0)
     dyingCount = raw(8, 0)
     background = raw(max(configuration.loops, 1), BackgroundState())
     compaction = raw(1, CompactionState())
@@ -164,7 +168,7 @@ public final class Store: @unchecked Sendable {
     let words: [UnsafeMutableRawPointer] = [
       .init(slots), .init(locks), .init(watchCounts), .init(expiryHints), .init(namespacesLock), .init(namespaceCount),
       .init(resizeLock), .init(resizeCount), .init(clock), .init(reclaimCursor), .init(background), .init(compaction),
-      .init(classBytes), .init(replication), .init(dyingCount),
+      .init(classBytes), .init(replication), .init(dyingCount), .init(largestHint),
     ]
     for word in words { word.deallocate() }
   }

@@ -39,7 +39,7 @@ import Testing
 
   /// What is written behind `--namespace`, and the reason for which it is refused.
   static let mistakes: [(String, String)] = [
-    ("scores:max-memry=1mb", "there is no option 'max-memry'; did you mean 'max-memory'?"),
+    ("scores:max-memry", "there is no option 'max-memry'; did you mean 'max-memory'?"),
     (
       "scores:max-memory=lots",
       "max-memory cannot be 'lots': give a size such as 64mb or 2gb, from 1kb to 64tb, or off"
@@ -55,10 +55,9 @@ import Testing
     ),
     ("2024", "'2024' cannot be a namespace's name: a number alone means a database: begin with a letter"),
     ("scörés", "'scörés' cannot be a namespace's name: a name has 1 to 64 of A-Z a-z 0-9 . _ -"),
-    // Only the first = and no ?, & or , divides: addresses are values.
     (
-      "scores:xyzzy=http://u:p@h:1/x?a=b&c=d,e",
-      "there is no option 'xyzzy'; the options are \(NamespaceOption.all.map(\.name).joined(separator: ", "))"
+      "scores:xyzzy",
+      "there is no option 'xyzzy'; the options are " + NamespaceOption.all.map(\.name).joined(separator: ", ")
     ),
   ]
 
@@ -68,6 +67,36 @@ import Testing
     let error = #expect(throws: SettingError.self) { try settings.configure("namespace", to: text, from: .flag) }
     #expect(error?.description == "namespace cannot be '\(text)': \(sentence)")
     #expect(settings.namespaces.isEmpty)
+  }
+
+  @Test func anAddressIsAValueAndItsPasswordIsNotShown() throws {
+    let settings = Settings()
+    let address = "http://user:p4ss@host:1/x?a=b&c=d,e#f=g"
+    try settings.configure("namespace", to: "scores:origin=\(address);max-entries=1", from: .flag)
+    #expect(self.settings(of: "scores", in: settings)?.origin == address)
+    #expect(settings.redisValue("namespace") == "scores:max-entries=1;origin=(hidden)")
+    #expect(settings.namespaces[0].withoutSecrets == (text: "scores:max-entries=1", hidden: ["origin"]))
+    for wrong in ["a:origin=\(address);max-entries=x", "a:max-entries=x;origin=\(address)", "a:orgin=\(address)"] {
+      let error = #expect(throws: SettingError.self) { try settings.change([(.namespace, wrong)]) }
+      #expect(error?.description.contains("p4ss") == false, "\(wrong)")
+    }
+    let divided = #expect(throws: SettingError.self) {
+      try settings.change([(.namespace, "a:origin=http://user:p4;p5@host")])
+    }
+    #expect(divided?.description.contains("%3B") == true && divided?.description.contains("p5") == false)
+    let spaced = #expect(throws: SettingError.self) {
+      try settings.declareNamespace("b", [("origin", "http://user:p4ss@host/ x")])
+    }
+    #expect(spaced?.description.contains("%20") == true && spaced?.description.contains("p4ss") == false)
+  }
+
+  @Test func otherSecretsAreNotToldByCONFIGGET() throws {
+    let settings = Settings()
+    try settings.configure("cluster-secret", to: "only for members", from: .flag)
+    try settings.configure("password", to: "for clients", from: .flag)
+    #expect(settings.redisValue("cluster-secret") == "(hidden)" && settings.redisValue("password") == "(hidden)")
+    #expect(settings.redisValue("requirepass") == "for clients")
+    #expect(Settings().redisValue("cluster-secret") == "")
   }
 
   @Test func ofTwoNamesWithOneNumberTheSecondIsRefused() throws {

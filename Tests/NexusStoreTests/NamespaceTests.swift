@@ -126,6 +126,28 @@ struct NamespaceTests {
     #expect(plain.store.statistics(of: large).evictions > plain.store.statistics(of: 0).evictions)
   }
 
+  /// Of many namespaces not all are compared at every eviction; still the large ones pay, and not the small.
+  @Test func ofManyNamespacesTheLargeOnesPay() throws {
+    let plain = try Plain(limitBytes: 16 << 20)
+    let small = (0..<100).map { declare("small-\($0)", in: plain) }
+    let large = ["one", "two"].map { declare($0, in: plain) }
+    for number in small { plain.set([1], [UInt8](repeating: 1, count: 100), number) }
+    for key in 0..<30_000 {
+      let name = [UInt8(key & 255), UInt8(key >> 8)]
+      #expect(plain.set(name, [UInt8](repeating: 2, count: 1000), large[key & 1]) == .stored)
+    }
+    #expect(small.allSatisfy { plain.store.statistics(of: $0).evictions == 0 })
+    let bytes = large.map { plain.store.statistics(of: $0).bytes }
+    #expect(large.allSatisfy { plain.store.statistics(of: $0).evictions > 5000 })
+    #expect(abs(bytes[0] - bytes[1]) < 64 * 4 * 1100)
+    // The largest is gone at once: others give way.
+    for number in large { plain.store.flush(number, as: plain.worker) }
+    for key in 0..<30_000 {
+      let name = [UInt8(key & 255), UInt8(key >> 8)]
+      #expect(plain.set(name, [UInt8](repeating: 3, count: 1000), 0) == .stored)
+    }
+  }
+
   @Test func allNamespacesOfASlotAreVisitedInOnePass() throws {
     let plain = try Plain()
     let scores = declare("scores", in: plain)

@@ -13,8 +13,21 @@ public struct NamespaceDeclaration: Sendable, Equatable {
   public var number: NamespaceNumber { NamespaceName.number(of: name) }
 
   /// As `parse` reads it again, options in their table's order.
-  public var text: String {
-    let options = NamespaceOption.all.compactMap { option in values[option.name].map { "\(option.name)=\($0.text)" } }
+  public var text: String { written { _, value in value.text } }
+
+  /// The same for whoever looks on: without what is secret.
+  public var shownText: String { written { option, value in option.isSecret ? Self.hidden : value.text } }
+
+  /// The same without the secret options, and their names.
+  public var withoutSecrets: (text: String, hidden: [String]) {
+    let hidden = NamespaceOption.all.filter { $0.isSecret && values[$0.name] != nil }.map(\.name)
+    return (written { option, value in option.isSecret ? nil : value.text }, hidden)
+  }
+
+  private func written(_ write: (NamespaceOption, SettingValue) -> String?) -> String {
+    let options = NamespaceOption.all.compactMap { option in
+      values[option.name].flatMap { write(option, $0) }.map { "\(option.name)=\($0)" }
+    }
     return options.isEmpty ? name : "\(name):\(options.joined(separator: ";"))"
   }
 
@@ -53,14 +66,38 @@ public struct NamespaceDeclaration: Sendable, Equatable {
     try self.init(String(name), options, of: String(text))
   }
 
+  /// Whether it may have been meant as an option's name, and is no piece of a value.
+  private static func isOptionLike(_ name: some StringProtocol) -> Bool {
+    name.utf8.allSatisfy { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "-") }
+  }
+
   private static func unknown(_ option: String) -> String {
     let names = NamespaceOption.all.map(\.name)
+    guard isOptionLike(option) else {
+      return "what stands behind a ';' there is no option: an address writes ';' as %3B; the options are "
+        + names.joined(separator: ", ")
+    }
     let hint = nearestName(to: option, among: names).map { "did you mean '\($0)'?" }
     return "there is no option '\(option)'; " + (hint ?? "the options are \(names.joined(separator: ", "))")
   }
 
   private static func error(_ text: String, _ why: String) -> SettingError {
-    SettingError(.conflict(why), Setting.all[SettingID.namespace.rawValue], String(text.prefix(200)))
+    SettingError(.conflict(why), Setting.all[SettingID.namespace.rawValue], String(shown(text).prefix(200)))
+  }
+
+  private static let hidden = "(hidden)"
+
+  /// A text that may be wrong, without the values of options that are secret or may have been meant to be.
+  private static func shown(_ text: String) -> String {
+    let name = text.prefix { $0 != ":" }
+    let options = text.dropFirst(name.count + 1).split(separator: ";").map { part in
+      let option = part.prefix { $0 != "=" }
+      if NamespaceOption.named(String(option))?.isSecret == false || part == option && isOptionLike(part) {
+        return String(part)
+      }
+      return isOptionLike(option) ? "\(option)=\(hidden)" : hidden
+    }
+    return options.isEmpty ? text : "\(name):\(options.joined(separator: ";"))"
   }
 
   // MARK: Several
@@ -104,7 +141,7 @@ extension Settings {
   public func declareNamespace(
     _ name: String, _ options: [(name: String, value: String)], as worker: Worker = Settings.visitor()
   ) throws(SettingError) {
-    let text = ([name] + options.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
+    let text = options.isEmpty ? name : "\(name):" + options.map { "\($0.name)=\($0.value)" }.joined(separator: ";")
     let declaration = try NamespaceDeclaration(name, options.map { ($0.name, Optional($0.value)) }, of: text)
     try change([(.namespace, declaration.text)], as: worker)
   }

@@ -13,6 +13,8 @@ public struct NamespaceOption: Sendable {
 
   public var defaultText: String { shape.defaultText }
   public var accepted: String { shape.accepted }
+  /// Never shown in reports.
+  public var isSecret: Bool { shape.isSecret }
 
   public static let all: [NamespaceOption] = [
     NamespaceOption(

@@ -8,10 +8,11 @@ extension Settings {
     Setting.all.map(\.name) + Setting.all.compactMap { $0.redis?.name } + RedisOnlySetting.all.map(\.name)
   ).sorted()
 
-  /// The value as CONFIG GET answers it; nil for a name it does not know.
+  /// The value as CONFIG GET answers it; nil for a name it does not know. As in Redis `requirepass` is told to those
+  /// who know it already; other secrets are not.
   public func redisValue(_ name: String) -> String? {
     if let (setting, form) = Self.redisAliases[name] { return redisText(setting, form) }
-    if let setting = Setting.named(name) { return text(setting.id) }
+    if let setting = Setting.named(name) { return shownText(setting.id) }
     if let setting = RedisOnlySetting.named[name] { return ignoredValue(name) ?? setting.value }
     return nil
   }

@@ -75,6 +75,12 @@ public final class Settings: @unchecked Sendable {
   /// As an operator would write it.
   public func text(_ id: SettingID) -> String { state.withLock { $0.texts[id.rawValue] } }
 
+  /// The same for whoever looks on: without what is secret.
+  public func shownText(_ id: SettingID) -> String {
+    if Setting.all[id.rawValue].isSecret { return text(id).isEmpty ? "" : "(hidden)" }
+    return id == .namespace ? namespaces.map(\.shownText).joined(separator: " ") : text(id)
+  }
+
   public func origin(_ id: SettingID) -> SettingOrigin { state.withLock { $0.origins[id.rawValue] } }
 
   /// Sets a value before the node starts.
