@@ -59,7 +59,7 @@ final class NamespaceOrigins: @unchecked Sendable {
     if let known, known.text == settings.origin {
       origin = known.origin
     } else {
-      origin = try Origins.make(try OriginConfiguration(settings.origin))
+      origin = try Origins.make(try OriginConfiguration(settings.origin), log: node.log)
       made.withLock { $0[number] = Made(text: settings.origin, origin: origin) }
     }
     let rules = FreshnessRules(settings)

@@ -2,10 +2,30 @@ import NexusService
 
 /// Makes origins of configurations.
 public enum Origins {
+  /// An origin whose writes are made later than they are acknowledged: for closures, which no configuration names.
+  ///
+  /// - Parameter limits: those of the origin itself.
+  public static func writingBehind(
+    _ origin: any Origin, _ settings: WriteBehindSettings = WriteBehindSettings(),
+    limits: OriginLimits = OriginLimits(), log: any Log
+  ) -> any Origin {
+    WriteBehindOrigin(origin, settings, limits: limits, log: log)
+  }
+
   /// May block for about the configured timeout: it opens files and looks at statements, so that what cannot work is
   /// refused here.
+  ///
+  /// - Parameter log: hears of an origin that cannot be reached yet, and of acknowledged writes that are lost.
   public static func make(
-    _ configuration: OriginConfiguration, log: any Log = SilentLog()
+    _ configuration: OriginConfiguration, log: any Log
+  ) throws(OriginConfigurationError) -> any Origin {
+    let origin = try makeDirect(configuration, log: log)
+    guard let settings = configuration.writeBehind else { return origin }
+    return WriteBehindOrigin(origin, settings, limits: configuration.limits, log: log)
+  }
+
+  private static func makeDirect(
+    _ configuration: OriginConfiguration, log: any Log
   ) throws(OriginConfigurationError) -> any Origin {
     let name = configuration.name, limits = configuration.limits
     switch configuration.source {
@@ -27,7 +47,7 @@ public enum Origins {
       }
     case .http(let source):
       let state = HTTPOriginState(source)
-      return PooledOrigin(name: name, limits: limits, canStore: source.takesWrites) { interruption in
+      return PooledOrigin(name: name, limits: limits, canStore: source.takesWrites, batchLimit: 1) { interruption in
         HTTPConnection(source, name: name, valueLimitBytes: limits.valueLimitBytes, state: state, interruption)
       }
     case .redis(let source):

@@ -68,6 +68,20 @@ import Testing
     #expect(configuration.limits.valueLimitBytes == 1 << 20)
   }
 
+  @Test func writesThatAreMadeLater() throws {
+    let text =
+      "redis://host?write=set&write-behind-delay=5ms&write-behind-batch=7&write-behind-queue=8"
+      + "&write-behind-bytes=9kb&write-behind-drain=10s"
+    var settings = WriteBehindSettings()
+    settings.delayMilliseconds = 5
+    settings.batch = 7
+    settings.writes = 8
+    settings.bytes = 9216
+    settings.drainMilliseconds = 10_000
+    #expect(try OriginConfiguration(text + "&write-behind=yes").writeBehind == settings)
+    #expect(try OriginConfiguration(text).writeBehind == nil)
+  }
+
   @Test func everyLimitHasAnOption() throws {
     let configuration = try OriginConfiguration(
       "sqlite:///a%20b.db?query=SELECT%201%2B1%26?&connections=3&queue=0&timeout=250ms&retries=7&backoff=0&"
@@ -147,6 +161,9 @@ import Testing
     ("sqlite:/x?query=a&write=b", "write is given without delete"),
     ("sqlite:/x?query=a&delete=b", "delete is given without write"),
     ("sqlite:/x?query=a&breaker-failures=9&breaker-window=8", "raise the window"),
+    ("http://host/{key}#write-behind=yes", "write-behind=yes needs an origin that is written to: give write as well"),
+    ("redis://host?write=set&write-behind=sometimes", "write-behind cannot be 'sometimes': give no or yes"),
+    ("redis://host?write=set&write-behind=yes&write-behind-batch=0", "write-behind-batch cannot be '0'"),
     ("http://host/{key}#write=post", "write cannot be 'post': give no or put"),
     ("http://host/{key}#query=x", "query means nothing to an origin of this kind"),
     ("http://host/{key}?timeout=5s#timeout=5", "timeout cannot be '5'"),

@@ -32,6 +32,12 @@ extension Origin {
   }
 }
 
+extension Origins {
+  static func make(_ configuration: OriginConfiguration) throws(OriginConfigurationError) -> any Origin {
+    try make(configuration, log: SilentLog())
+  }
+}
+
 extension OriginAnswer {
   static func value(_ text: String) -> Self { .value(OriginValue(Array(text.utf8))) }
 

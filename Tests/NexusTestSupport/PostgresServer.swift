@@ -61,7 +61,7 @@ public final class PostgresServer: @unchecked Sendable {
     let child = try ChildProcess(program, words, output: directory + "/log-\(starts)")
     process = child
     // It says so itself, without a client of its kind.
-    let isUp = eventually(seconds: 60) {
+    let isUp = eventually(seconds: 300) {
       child.exitStatus() != nil || child.output.contains("database system is ready to accept connections")
     }
     guard isUp, child.exitStatus() == nil else { throw ServerFailure.doesNotAnswer(child.output) }
@@ -84,6 +84,7 @@ public final class PostgresServer: @unchecked Sendable {
 
   private static func run(_ program: String, _ arguments: [String]) throws -> (status: Int?, output: String) {
     let (program, words) = command(program, arguments)
-    return try ChildProcess.run(program, words)
+    // A second of work, on a machine that may be busy with a build.
+    return try ChildProcess.run(program, words, seconds: 300)
   }
 }

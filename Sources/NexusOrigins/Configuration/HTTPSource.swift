@@ -38,9 +38,7 @@ extension OriginConfiguration {
       }
       source.fields.append(field)
     }
-    let limits = try OriginLimits(from: &options)
-    try options.finish()
-    return OriginConfiguration(source: .http(source), limits: limits)
+    return try OriginConfiguration(.http(source), canStore: source.takesWrites, rest: &options)
   }
 
   private static func isField(_ text: String) -> Bool {

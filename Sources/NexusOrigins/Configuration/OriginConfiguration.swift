@@ -14,10 +14,21 @@ public struct OriginConfiguration: Hashable, Sendable {
 
   public var source: Source
   public var limits: OriginLimits
+  /// Nil: a write is acknowledged when the origin has it.
+  public var writeBehind: WriteBehindSettings?
 
-  public init(source: Source, limits: OriginLimits = OriginLimits()) {
+  public init(source: Source, limits: OriginLimits = OriginLimits(), writeBehind: WriteBehindSettings? = nil) {
     self.source = source
     self.limits = limits
+    self.writeBehind = writeBehind
+  }
+
+  /// With the options that all kinds have; any other that is left is refused.
+  init(_ source: Source, canStore: Bool, rest options: inout OptionReader) throws(OriginConfigurationError) {
+    let limits = try OriginLimits(from: &options)
+    let writeBehind = try WriteBehindSettings(from: &options, canStore: canStore)
+    try options.finish()
+    self.init(source: source, limits: limits, writeBehind: writeBehind)
   }
 
   public init(_ text: String) throws(OriginConfigurationError) {

@@ -10,7 +10,7 @@ struct OriginOption: Sendable {
 
   static func named(_ name: String) -> OriginOption? { all.first { $0.name == name } }
 
-  static let all: [OriginOption] = statements + ownOfOne + limits
+  static let all: [OriginOption] = statements + ownOfOne + writeBehind + limits
 
   private static let statements = [
     OriginOption(
@@ -54,6 +54,29 @@ struct OriginOption: Sendable {
     OriginOption(
       name: "etags", schemes: ["http", "https"], accepted: "0 to 10000000", defaultText: "10000",
       help: "Keys whose entity tag is remembered, so that what has not changed is not sent again."),
+  ]
+
+  private static let writers = ["sqlite", "postgres", "http", "https", "redis"]
+
+  private static let writeBehind = [
+    OriginOption(
+      name: "write-behind", schemes: writers, accepted: "no or yes", defaultText: "no",
+      help: "Writes are acknowledged at once and made later, in batches. Those that wait die with their node."),
+    OriginOption(
+      name: "write-behind-delay", schemes: writers, accepted: "0ms to 1d", defaultText: "100ms",
+      help: "How long a write may wait for others to be made with it."),
+    OriginOption(
+      name: "write-behind-batch", schemes: writers, accepted: "1 to 10000", defaultText: "100",
+      help: "Writes that are made together: in one transaction, or one pipeline. Over HTTP each is a request."),
+    OriginOption(
+      name: "write-behind-queue", schemes: writers, accepted: "1 to 10000000", defaultText: "100000",
+      help: "Keys with a write that waits. When there are so many, a write is acknowledged when the origin has it."),
+    OriginOption(
+      name: "write-behind-bytes", schemes: writers, accepted: "1kb to 64gb", defaultText: "64mb",
+      help: "The same for the memory of the writes that wait."),
+    OriginOption(
+      name: "write-behind-drain", schemes: writers, accepted: "0ms to 1d", defaultText: "2s",
+      help: "How long a node that stops may take to make the writes that wait. What is left is logged."),
   ]
 
   private static let limits = [

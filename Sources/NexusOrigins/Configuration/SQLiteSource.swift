@@ -56,9 +56,7 @@ extension OriginConfiguration {
     }
     var source = SQLiteSource(path: path, query: query, statements: try WriteStatements(from: &options))
     source.keyType = SQLiteSource.KeyType(rawValue: try options.word("key-type", ["text", "blob"]))!
-    let limits = try OriginLimits(from: &options)
-    try options.finish()
-    return OriginConfiguration(source: .sqlite(source), limits: limits)
+    return try OriginConfiguration(.sqlite(source), canStore: source.statements != nil, rest: &options)
   }
 
   /// `KEY=VALUE,KEY=VALUE`, percent-encoded where they have `,`, `=` or `%`.

@@ -64,9 +64,7 @@ extension OriginConfiguration {
       source.database = number
     }
     source.takesWrites = try options.word("write", ["no", "set"]) == "set"
-    let limits = try OriginLimits(from: &options)
-    try options.finish()
-    return OriginConfiguration(source: .redis(source), limits: limits)
+    return try OriginConfiguration(.redis(source), canStore: source.takesWrites, rest: &options)
   }
 
   static func parsedPostgres(_ scheme: String, _ text: Substring) throws(OriginConfigurationError) -> Self {
@@ -80,9 +78,7 @@ extension OriginConfiguration {
     let modes = ["prefer", "disable", "allow", "require", "verify-ca", "verify-full"]
     source.tlsMode = try options.word("sslmode", modes)
     source.certificates = options.text("ca-file")
-    let limits = try OriginLimits(from: &options)
-    try options.finish()
-    return OriginConfiguration(source: .postgres(source), limits: limits)
+    return try OriginConfiguration(.postgres(source), canStore: source.statements != nil, rest: &options)
   }
 
   private static func parsedServer(

@@ -15,12 +15,18 @@ final class PooledOrigin: BatchOrigin {
 
   let name: String
   let canStore: Bool
+  let batchLimit: Int
   private let pool: OriginPool
 
-  /// - Parameter connect: called on a worker's thread; is not to fail: a connection that cannot be made says so when it
-  ///   is used.
-  init(name: String, limits: OriginLimits, canStore: Bool, connect: @escaping Connect) {
+  /// - Parameters:
+  ///   - batchLimit: writes that a connection makes together at less cost than one after another.
+  ///   - connect: called on a worker's thread; is not to fail: a connection that cannot be made says so when it is
+  ///     used.
+  init(
+    name: String, limits: OriginLimits, canStore: Bool, batchLimit: Int = .max, connect: @escaping Connect
+  ) {
     self.name = name
+    self.batchLimit = batchLimit
     self.canStore = canStore
     pool = OriginPool(name: name, limits: limits) { pool in
       beginThread { Self.work(pool, connect) }
@@ -103,6 +109,7 @@ final class PooledOrigin: BatchOrigin {
 
 /// An origin that can take several writes at once.
 protocol BatchOrigin: Origin {
+  var batchLimit: Int { get }
   /// Of different keys. One result per write, in their order, at the latest when the time is over. Not tried again.
   func store(
     _ writes: [OriginWrite], within milliseconds: Int,
