@@ -28,6 +28,27 @@ import Testing
     #expect(some.first(1000) == some)
   }
 
+  /// Every operation against the same one on a `Set`, on sets near one another and far apart, empty and emptied.
+  @Test func operationsAgreeWithThoseOfAPlainSet() {
+    let samples: [Set<UInt16>] = [
+      [], [0], [16_383], [5, 6, 7], [64, 65, 130], [0, 16_383], [200, 300, 8000], Set(60..<200), Set(16_000..<16_384),
+    ]
+    for left in samples {
+      for right in samples {
+        let a = slots(left), b = slots(right)
+        #expect(a.union(b) == slots(left.union(right)))
+        #expect(a.intersection(b) == slots(left.intersection(right)))
+        #expect(a.subtracting(b) == slots(left.subtracting(right)))
+        #expect(a.intersects(b) == !left.isDisjoint(with: right))
+        let back = a.union(b).subtracting(b).union(a)
+        #expect(back == a && back.hashValue == a.hashValue && back.count == left.count && back.isEmpty == left.isEmpty)
+        #expect(back.slots.map(\.index) == left.sorted() && back.first(2).slots == Array(back.slots.prefix(2)))
+      }
+    }
+  }
+
+  private func slots(_ indices: Set<UInt16>) -> SlotSet { SlotSet(indices.map { Slot(index: $0) }) }
+
   @Test func changingACopyLeavesTheOriginal() {
     var copy = some
     copy.remove(Slot(index: 63))

@@ -154,11 +154,10 @@ extension Repair {
     guard answer.sums.count == RepairDigest.groupCount else { return }
     let compared = slots.subtracting(answer.partial)
     let differing = RepairDigest.differing(compared, RepairDigest(compared, copies).sums, answer.sums)
-    if differing.isEmpty {
-      peers[index].agreedAt = now
-    } else {
-      askDigests(differing.first(settings.slotsPerDigests), isRoutine: true, of: index)
-    }
+    if differing.isEmpty { peers[index].agreedAt = now }
+    // Suspects have their own time: two looks at once would say that nothing was written between them.
+    let new = differing.subtracting(SlotSet(peers[index].suspects.lazy.map(\.slot)))
+    if !new.isEmpty { askDigests(new.first(settings.slotsPerDigests), isRoutine: true, of: index) }
   }
 
   /// A slot may differ because something is on its way. So it is looked at again a little later: if it still differs
