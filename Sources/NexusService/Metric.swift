@@ -15,7 +15,7 @@ public struct Metric: Sendable {
   }
 
   public static let all: [Metric] =
-    requests + caching + peers + doors + memory + namespaces + filling + cluster + process
+    requests + caching + peers + doors + memory + namespaces + filling + cluster + replication + process
 
   static let requests = [requestsTotal, requestDuration, hitRatio]
   static let caching = [evictions, expirations, keyspaceHits, keyspaceMisses]
@@ -37,6 +37,11 @@ public struct Metric: Sendable {
   static let cluster = [
     clusterMembers, clusterSlotsExecuted, clusterSlotsIncoming, clusterSlotsOutgoing, clusterReady,
     clusterDatagramsDropped, clusterRebalancedBytes, clusterEntriesKeptOut,
+  ]
+  /// On members of a cluster whose slots have copies only.
+  static let replication = [
+    replicaLagTime, replicaLagBytes, replicaLagChanges, replicationSent, replicationHinted, replicationRefused,
+    replicationReceived, replicationClockRefused,
   ]
   static let process = [
     uptime, eventLoops, processCPU, processResident, processVirtual, processOpenDescriptors, processMaxDescriptors,
@@ -133,6 +138,25 @@ public struct Metric: Sendable {
     "Entries that came from other members for namespaces that are not declared here: lost.")
   static let clusterReady = Metric(
     "nexuscache_cluster_ready", .gauge, "1 once this node has joined and all that is its own has arrived.")
+  static let replicaLagTime = Metric(
+    "nexuscache_replica_lag_seconds", .gauge,
+    "Time since the oldest change that a member with copies has not confirmed, by member.")
+  static let replicaLagBytes = Metric(
+    "nexuscache_replica_lag_bytes", .gauge, "Changes sent and not confirmed, by member.")
+  static let replicaLagChanges = Metric(
+    "nexuscache_replica_lag_changes", .gauge, "The same as a number of changes, by member.")
+  static let replicationSent = Metric(
+    "nexuscache_replication_sent_total", .counter, "Changes sent, once for each member that gets them.")
+  static let replicationHinted = Metric(
+    "nexuscache_replication_hinted_total", .counter,
+    "Changes not sent, because a member could not be reached or was too slow: their keys were noted.")
+  static let replicationRefused = Metric(
+    "nexuscache_replication_refused_total", .counter, "Changes that the members refused that they were sent to.")
+  static let replicationReceived = Metric(
+    "nexuscache_replication_received_total", .counter, "Changes of other members, by outcome.")
+  static let replicationClockRefused = Metric(
+    "nexuscache_replication_clock_refused_total", .counter,
+    "Changes refused because their member's clock is further ahead than clock-bound.")
   static let uptime = Metric("nexuscache_uptime_seconds", .gauge, "Time since the node started.")
   static let eventLoops = Metric("nexuscache_event_loops", .gauge, "Event loops, one thread each.")
   static let processCPU = Metric(

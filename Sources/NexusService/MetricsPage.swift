@@ -125,6 +125,25 @@ public struct MetricsPage: ~Copyable {
     }
     out.metric(.clusterRebalancedBytes, picture.rebalancedBytes)
     out.metric(.clusterEntriesKeptOut, picture.entriesKeptOut)
+    if let report = cluster.replication { writeReplication(report, &out) }
+  }
+
+  private func writeReplication(_ report: ReplicationReport, _ out: inout OutputBuffer) {
+    func family(_ metric: Metric, _ value: (ReplicationReport.Replica) -> String) {
+      out.head(of: metric)
+      for replica in report.replicas { out.sample(metric, "member=\"\(replica.id)\"", value(replica)) }
+    }
+    family(.replicaLagTime) { "\(Double($0.lagMilliseconds) / 1000)" }
+    family(.replicaLagBytes) { "\($0.lagBytes)" }
+    family(.replicaLagChanges) { "\($0.lagEffects)" }
+    out.metric(.replicationSent, report.sent)
+    out.metric(.replicationHinted, report.hinted)
+    out.metric(.replicationRefused, report.refusedThere)
+    out.head(of: .replicationReceived)
+    out.sample(.replicationReceived, "outcome=\"applied\"", "\(report.applied)")
+    out.sample(.replicationReceived, "outcome=\"older\"", "\(report.older)")
+    out.sample(.replicationReceived, "outcome=\"refused\"", "\(report.refusedHere)")
+    out.metric(.replicationClockRefused, report.tooFarAhead)
   }
 
   private func writeProcess(_ out: inout OutputBuffer) {

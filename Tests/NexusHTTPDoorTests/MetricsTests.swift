@@ -1,4 +1,5 @@
 import Foundation
+import NexusModel
 import NexusService
 import NexusTelemetry
 import Testing
@@ -32,9 +33,15 @@ import Testing
     let http = ResponderHarness()
     http.node.processFigures = LinuxProcessFigures()
     let alone = Set(page(http).types.keys)
-    http.node.cluster = TestFace(3, 0)
+    let face = TestFace(3, 0)
+    http.node.cluster = face
+    let clustered = Set(page(http).types.keys)
+    #expect(clustered.subtracting(alone).allSatisfy { $0.hasPrefix("nexuscache_cluster_") })
+    face.shownReplication.withLock { $0 = Self.replication }
     let (types, samples) = page(http)
-    #expect(Set(types.keys).subtracting(alone).allSatisfy { $0.hasPrefix("nexuscache_cluster_") })
+    #expect(Set(types.keys).subtracting(clustered).allSatisfy { $0.hasPrefix("nexuscache_replica") })
+    #expect(samples["nexuscache_replica_lag_seconds{member=\"node-2\"}"] == 1.5)
+    #expect(samples["nexuscache_replication_received_total{outcome=\"older\"}"] == 4)
     #expect(samples["nexuscache_cluster_members{status=\"alive\"}"] == 3)
     #expect(samples["nexuscache_cluster_slots_executed"] == 5461)
     #expect(Set(types.keys) == Set(Metric.all.map { "\($0.name)" }))
@@ -47,6 +54,15 @@ import Testing
       #expect(types[family] != nil, "\(name) has no TYPE")
     }
     #expect(samples["process_resident_memory_bytes"]! > 1e6)
+  }
+
+  private static var replication: ReplicationReport {
+    var report = ReplicationReport()
+    var replica = ReplicationReport.Replica(id: MemberID("node-2")!, number: 2, isLive: true)
+    replica.lagMilliseconds = 1500
+    report.replicas = [replica]
+    report.older = 4
+    return report
   }
 
   @Test func theSevenNamesThatDashboardsReadAreThere() {

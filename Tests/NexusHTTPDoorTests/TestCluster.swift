@@ -261,6 +261,8 @@ final class TestFace: ClusterFace {
   let myself: MemberID
   private let shown: Guarded<ClusterPicture>
   let joined = Guarded<[String]>([])
+  let shownReplication = Guarded<ReplicationReport?>(nil)
+  var replication: ReplicationReport? { shownReplication.withLock { $0 } }
   let hasLeft = Atomic<Bool>(false)
 
   init(_ count: Int, _ index: Int) {

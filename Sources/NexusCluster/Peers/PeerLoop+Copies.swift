@@ -68,9 +68,14 @@ extension PeerLoop: ReplicaWaiter {
 
   /// A connection is lost, or was not made.
   func lost(_ member: MemberNumber, wasOpen: Bool) {
-    if wasOpen { losses &+= 1 }
+    if wasOpen {
+      losses &+= 1
+      lostAt[member] = losses
+    }
     replicator?.lost(member)
   }
+
+  func wasLost(_ member: MemberNumber, since losses: UInt32) -> Bool { lostAt[member].map { $0 > losses } ?? false }
 
   /// The link to a member that has copies, whether it is connected or not; nil where there is no such member.
   func replicaLink(to member: MemberNumber) -> PeerLink? { knownLink(to: member) }

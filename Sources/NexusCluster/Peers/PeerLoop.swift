@@ -46,13 +46,13 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   @exclusivity(unchecked) var held = HeldReplies()
   /// How often a link was lost.
   @exclusivity(unchecked) var losses: UInt32 = 0
+  /// What `losses` was after the last one of each member.
+  @exclusivity(unchecked) var lostAt: [MemberNumber: UInt32] = [:]
   /// What operations of this loop's own requesters have written that waited here before they ran here.
   @exclusivity(unchecked) var ownWrites = WriteRecord()
 
-  /// Between two looks at the deadlines.
   private static let tickMilliseconds = 10
-  private static let parkedMost = 100_000
-  private static let parkedBytesMost = 64 << 20
+  private static let (parkedMost, parkedBytesMost) = (100_000, 64 << 20)
 
   init(
     node: Node, loop: any EventLoop, streams: any MessageStreams, identity: PeerIdentity, control: any PeerControl,

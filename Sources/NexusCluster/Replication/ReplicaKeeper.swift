@@ -27,6 +27,8 @@ final class ReplicaKeeper {
   /// What loops were told to have settled, by loop and member: the highest number.
   var arrears: [Arrear: UInt64] = [:]
   private(set) var divergent = 0
+  /// Copies here that reads may come from: `node.goodCopies`.
+  private var good = SlotSet()
   /// Of the message that is read: slots in which it brought something newer.
   var merged = SlotSet()
   private var aheadSince: [MemberNumber: UInt64] = [:]
@@ -113,6 +115,7 @@ final class ReplicaKeeper {
       runHints(.unreachable(member))
       runReads(.lost(member))
     }
+    doubt(sets, before)
     run(.view(version, sets))
     verifyAgain(sets, before)
     runCollection(.view(version, others: sets.live.filter { $0 != sets.me }, isAnyoneAway: isAnyoneAway))
@@ -130,6 +133,21 @@ final class ReplicaKeeper {
     if !slots.isEmpty { run(.execute(slots, isTakenOver: true)) }
   }
 
+  /// Once a copy was found equal it stays good to read from, also when its owner dies: what it lacks is what that owner
+  /// had not sent yet. Not so where a member comes back, which may have executed the slot meanwhile.
+  private func doubt(_ sets: ReplicaSets, _ before: [MemberNumber]) {
+    var good = self.good.intersection(sets.slots(of: sets.me))
+    for member in sets.live where !before.contains(member) { good.subtract(sets.slots(of: member)) }
+    publish(good)
+  }
+
+  private func publish(_ new: SlotSet) {
+    if new == good { return }
+    node.goodCopies.remove(good.subtracting(new))
+    node.goodCopies.add(new.subtracting(good))
+    good = new
+  }
+
   private(set) var executed = SlotSet()
 
   func execute(_ slots: SlotSet, isTakenOver: Bool) {
@@ -142,7 +160,10 @@ final class ReplicaKeeper {
     run(.stop(slots))
   }
 
-  func away() { run(.away) }
+  func away() {
+    publish(SlotSet())
+    run(.away)
+  }
 
   var isSettled: Bool { repair.isSettled && hints.count == 0 }
   /// Copies that this node ought to have and that have not been compared since it came: it is not ready.
@@ -182,6 +203,7 @@ final class ReplicaKeeper {
 
   func run(_ input: RepairInput) {
     for output in repair.step(input, copies, now: now) { carryOut(output) }
+    publish(good.union(repair.agreedCopies).subtracting(executed))
   }
 
   private func carryOut(_ output: RepairOutput) {
@@ -194,7 +216,7 @@ final class ReplicaKeeper {
       for drop in drops {
         for version in drop.versions { remove(version, in: drop.slot) }
       }
-    case .flush(let flush): _ = store.flush(flush.namespace, stamp: flush.stamp, as: worker)
+    case .flush(let flush): store.flush(flush.namespace, stamp: flush.stamp, as: worker)
     case .expire(let slots): slots.forEach { store.expireDue($0.index, now: wallClock, as: worker) }
     case .release(let slots):
       slots.subtracting(executed).forEach { store.forget($0.index, as: worker) }

@@ -54,7 +54,7 @@ public final class CommandTable: @unchecked Sendable {
 
   /// What the dispatcher knows of single commands beyond their flags.
   struct Traits: OptionSet {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// Runs between MULTI and EXEC instead of being queued.
     static let transactionControl = Traits(rawValue: 1 << 0)
     static let allowedWhileSubscribed = Traits(rawValue: 1 << 1)
@@ -69,9 +69,9 @@ public final class CommandTable: @unchecked Sendable {
     /// Waits for copies of what was written.
     static let counts = Traits(rawValue: 1 << 6)
     /// Empties whole databases.
-    static let flushes = Traits(rawValue: 1 << 7)
+    static let flushes = Traits(rawValue: 1 << 8)
 
-    init(rawValue: UInt8) { self.rawValue = rawValue }
+    init(rawValue: UInt16) { self.rawValue = rawValue }
 
     init(_ name: String) {
       self = []

@@ -97,7 +97,7 @@ extension Engine {
   }
 
   private func namespaces(of database: Int?) -> [NamespaceNumber] {
-    database.map { [databases.namespace(of: $0)] } ?? (0..<16).map { databases.namespace(of: $0) }
+    database.map { [databases.namespace(of: $0)] } ?? Array(store.configuredNumbers)
   }
 
   /// Another member's client flushes.
@@ -105,7 +105,7 @@ extension Engine {
     _ operation: UnsafePointer<Operation>, _ batch: inout OperationBatch
   ) -> OperationOutcome {
     let words = operation.pointee.arguments.map { String(decoding: $0.bytes, as: UTF8.self) }
-    guard words.count == 2, let stamp = UInt64(words[1]), words[0] == "*" || Int(words[0]).map({ 0..<16 ~= $0 }) == true
+    guard words.count == 2, let stamp = UInt64(words[1]), words[0] == "*" || NamespaceNumber(words[0]) != nil
     else { return refuse("ERR a flush of another member cannot be read", &batch) }
     if stamp == 0 {
       batch.out.writeInteger(Int(clamping: store.highestStamp(as: worker).rawValue))

@@ -72,8 +72,8 @@ extension Engine {
     }
     // Whether writes have copies that went to a member which is dead, or over a connection that was lost, is known to
     // nobody any more. It is said once.
-    let isLost = writes.hasDistant && writes.losses != forwarder.router.losses
-    if isLost || asked.contains(where: { !$0.record.status.isLive }) {
+    let router = forwarder.router
+    if asked.contains(where: { !$0.record.status.isLive || router.wasLost($0.number, since: writes.losses) }) {
       session.writes?.pointee.forgetDistant()
       state.out.writeInteger(0)
       return .done

@@ -103,11 +103,12 @@ extension Keys {
   }
 
   /// As every member flushes: what is newer than `stamp` stays.
-  static func flush(_ engine: Engine, _ namespaces: some Sequence<NamespaceNumber>, _ stamp: Stamp) {
+  static func flush(_ engine: Engine, _ namespaces: [NamespaceNumber], _ stamp: Stamp) {
     for namespace in namespaces {
       engine.door.watches.willFlush(namespace, as: engine.worker, now: engine.loop.now)
       engine.store.flush(namespace, stamp: stamp, as: engine.worker)
     }
+    engine.interests.flushed(namespaces, as: engine.worker)
   }
 
   /// SYNC and ASYNC mean the same: the namespace is empty at once, its memory returns in the background.

@@ -156,6 +156,8 @@ public struct Repair: Sendable {
   /// Of these this node has had everything that there is. Who hands a slot over says whether it is one of them: if not,
   /// the new owner takes it over as if nobody had handed it over.
   public var completeSlots: SlotSet { complete }
+  /// Not executed here, and found equal with the copy of who executes them since the placement changed last.
+  public var agreedCopies: SlotSet { placed.subtracting(executed).subtracting(awaited) }
   public var leftoverSlots: SlotSet { leftovers }
   public var unsettledCount: Int { peers.reduce(0) { $0 + $1.unsettled.count } + awaited.count }
 

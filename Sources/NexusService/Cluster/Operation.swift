@@ -128,8 +128,10 @@ public protocol OperationRouter: AnyObject {
   func route(_ operation: Operation, for requester: any OperationRequester, ticket: UInt64) -> MemberNumber?
   /// Sends the operation to this member, whatever slots it has.
   func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64)
-  /// How often a connection to another member was lost: what was sent over it before, that member may not remember.
+  /// How often a connection to another member was lost.
   var losses: UInt32 { get }
+  /// Whether one to this member was, since there were so many losses: what was sent to it before, it may not remember.
+  func wasLost(_ member: MemberNumber, since losses: UInt32) -> Bool
   /// What operations that waited here first have written on this loop after all.
   var ownWrites: WriteRecord { get }
 }
@@ -137,5 +139,6 @@ public protocol OperationRouter: AnyObject {
 /// Of a node whose writes have no copies.
 extension OperationRouter {
   public var losses: UInt32 { 0 }
+  public func wasLost(_ member: MemberNumber, since losses: UInt32) -> Bool { false }
   public var ownWrites: WriteRecord { WriteRecord() }
 }

@@ -148,7 +148,7 @@ extension Setting {
       "This node's share of the slots beside the other members'."),
     Setting(
       .replicas, "replicas", .cluster, .integer(1...7), "1",
-      "Members that have a place for each slot, its owner included. The same on every member."),
+      "Copies of each entry, its owner's included. The same on every member."),
     Setting(
       .ringHash, "ring-hash", .cluster, .choice(["xxh3", "md5", "sha256", "fnv1a64"]), "xxh3",
       "The hash that spreads members over the ring. The same on every member."),

@@ -15,6 +15,7 @@ final class FakeRouter: OperationRouter {
   }
 
   var losses: UInt32 { cluster?.losses ?? 0 }
+  func wasLost(_ member: MemberNumber, since losses: UInt32) -> Bool { self.losses > losses }
 
   func route(
     _ operation: Operation, for requester: any OperationRequester, ticket: UInt64

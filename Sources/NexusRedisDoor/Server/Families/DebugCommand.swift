@@ -8,10 +8,12 @@ extension CommandTable {
   ) { call in
     if call.matches(1, "sleep"), call.count == 3 { return call.sleep() }
     if call.matches(1, "object"), call.count >= 3 { return call.replyDebugObject() }
+    if call.matches(1, "copy"), call.count == 3 { return call.replyDebugCopy() }
     if call.matches(1, "help"), call.count == 2 {
       return call.reply(
         helpFor: "DEBUG",
         [
+          ("COPY <key>", "Show what this node itself has of a key, whoever runs its slot."),
           ("OBJECT <key>", "Show how a value is stored."),
           ("SLEEP <seconds>", "Answer this connection only after so many seconds (fractions too)."),
         ])
@@ -49,6 +51,20 @@ extension Call {
   private func parseSeconds(_ bytes: UnsafeRawBufferPointer) -> Double {
     let value = parseDouble(bytes) ?? 0
     return value > 0 ? value : 0
+  }
+
+  /// `value` or `deleted`, the stamp, and the value; null where there is nothing, or nothing has stamps.
+  mutating func replyDebugCopy() {
+    let found = withKey(2) { call, key -> (isDeleted: Bool, stamp: UInt64, value: [UInt8])? in
+      guard let version = call.store.version(of: key) else { return nil }
+      if version.expiresAt != 0, version.expiresAt <= call.now { return nil }
+      return (version.kind == .tombstone, version.stamp.rawValue, Array(version.value))
+    }
+    guard let found else { return replyNull() }
+    reply(arrayOf: found.isDeleted ? 2 : 3)
+    reply(bulk: found.isDeleted ? "deleted" : "value")
+    reply(integer: Int(clamping: found.stamp))
+    if !found.isDeleted { reply(bulk: found.value) }
   }
 
   mutating func replyDebugObject() {

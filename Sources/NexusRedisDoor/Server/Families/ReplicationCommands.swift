@@ -1,3 +1,5 @@
+import NexusService
+
 /// What Redis's replication commands answer on a node that follows nobody.
 extension CommandTable {
   static let replicationCommands: [Command] = [
@@ -7,8 +9,18 @@ extension CommandTable {
     ) { call in
       call.reply(arrayOf: 3)
       call.reply(bulk: "master")
-      call.reply(integer: 0)
-      call.reply(arrayOf: 0)
+      let cluster = call.engine.node.cluster
+      let report = cluster?.replication ?? ReplicationReport()
+      call.reply(integer: Int(clamping: report.sent))
+      let live = report.replicas.filter(\.isLive)
+      call.reply(arrayOf: live.count)
+      for replica in live {
+        let member = cluster?.picture.member(replica.number)?.record.member
+        call.reply(arrayOf: 3)
+        call.reply(bulk: member?.host ?? "")
+        call.reply(bulk: String(member?.redisPort ?? 0))
+        call.reply(bulk: String(report.sent - min(report.sent, UInt64(replica.lagEffects))))
+      }
     },
     follow("replicaof", since: "5.0.0"),
     follow("slaveof", since: "1.0.0"),
@@ -21,7 +33,7 @@ extension CommandTable {
         return call.reply(error: "ERR timeout is not an integer or out of range")
       }
       if timeout < 0 { return call.reply(error: "ERR timeout is negative") }
-      // No replica can come to acknowledge anything while the client waits, so that waiting would change nothing.
+      // Where writes have copies, the dispatcher has taken it. Otherwise none can come while the client waits.
       call.reply(integer: 0)
     },
   ]

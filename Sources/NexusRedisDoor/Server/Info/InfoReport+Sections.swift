@@ -81,8 +81,33 @@ extension InfoReport {
   }
 
   mutating func writeReplication() {
-    writeFacts(InfoFacts.replication)
+    if let report = node.cluster?.replication {
+      writeReplicas(report)
+    } else {
+      writeFacts(InfoFacts.replication)
+    }
     field("master_replid", node.runID)
+  }
+
+  /// Members that have copies stand where Redis has its replicas. Offsets count changes, not bytes.
+  private mutating func writeReplicas(_ report: ReplicationReport) {
+    let live = report.replicas.filter(\.isLive)
+    for fact in InfoFacts.replication {
+      switch fact.name {
+      case "connected_slaves":
+        field(fact.name, live.count)
+        for (index, replica) in live.enumerated() {
+          let member = node.cluster?.picture.member(replica.number)?.record.member
+          field(
+            "slave\(index)",
+            "ip=\(member?.host ?? ""),port=\(member?.redisPort ?? 0),state=online,"
+              + "offset=\(report.sent - min(report.sent, UInt64(replica.lagEffects))),"
+              + "lag=\(replica.lagMilliseconds / 1000)")
+        }
+      case "master_repl_offset": field(fact.name, report.sent)
+      default: field(fact.name, fact.value)
+      }
+    }
   }
 
   mutating func writeCPU() {
