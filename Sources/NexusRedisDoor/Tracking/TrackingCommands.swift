@@ -8,6 +8,12 @@ extension CommandTable {
     var wish = TrackingWish()
     guard wish.read(&call) else { return }
     if call.matches(2, "ON") {
+      // A promise that could not be kept: changes of keys that other members execute are not told here.
+      if call.engine.routes.isClustered {
+        return call.reply(
+          error: "ERR CLIENT TRACKING is served by a node by itself only, so far: a member of a cluster would not hear "
+            + "of changes of other members' keys")
+      }
       guard wish.fits(call.session.extras?.tracking, &call) else { return }
       call.engine.startTracking(call.session, wish)
     } else if call.matches(2, "OFF") {

@@ -53,7 +53,7 @@ public struct NamespaceOption: Sendable {
     NamespaceOption(following: .acknowledgement, "Copies that have a write before it is answered.") {
       $1.acknowledgement = Acknowledgement(rawValue: $0.text)!
     },
-    NamespaceOption(following: .reads, "What answers reads: owner, any or quorum.") {
+    NamespaceOption(following: .reads, "What answers reads: the owner of the slot, or any copy.") {
       $1.reads = ReadPreference(rawValue: $0.text)!
     },
   ]
