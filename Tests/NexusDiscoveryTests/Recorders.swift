@@ -19,7 +19,7 @@ final class Finds: Sendable {
     }
   }
 
-  func become(_ addresses: Set<String>, seconds: Double = 30) -> Bool {
+  func become(_ addresses: Set<String>, seconds: Double = 120) -> Bool {
     eventually(seconds: seconds) { current == addresses }
   }
 }
