@@ -39,6 +39,17 @@ public struct HotKeys: ~Copyable {
     var next: Int32 = -1
     var heapIndex: Int32 = 0
     var namespace: NamespaceNumber = 0
+
+    @inline(__always) mutating func use(_ weight: Double, isWrite: Bool) {
+      self.weight += weight
+      if isWrite { writes += weight }
+    }
+
+    mutating func fade(by factor: Double) {
+      weight *= factor
+      error *= factor
+      writes *= factor
+    }
   }
 
   private let counters: UnsafeMutablePointer<Counter>
@@ -115,8 +126,9 @@ public struct HotKeys: ~Copyable {
       unchain(index)
       begin(index, key, namespace, hash, inheriting: counters[index].weight)
     }
-    counters[index].weight += weight
-    if isWrite { counters[index].writes += weight }
+    // By way of a constant: the compiler's thread sanitizer cannot do without it.
+    let counter = counters + index
+    counter.pointee.use(weight, isWrite: isWrite)
     if found < 0 { rise(Int(counters[index].heapIndex)) }
     sink(Int(counters[index].heapIndex))
   }
@@ -204,9 +216,8 @@ public struct HotKeys: ~Copyable {
     let halfLives = (now - landmark) / settings.halfLifeMilliseconds
     let factor = exp2(-Double(halfLives))
     for index in 0..<trackedCount {
-      counters[index].weight *= factor
-      counters[index].error *= factor
-      counters[index].writes *= factor
+      let counter = counters + index
+      counter.pointee.fade(by: factor)
     }
     total *= factor
     landmark += halfLives * settings.halfLifeMilliseconds

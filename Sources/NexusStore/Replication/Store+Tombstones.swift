@@ -171,7 +171,7 @@ extension Store {
 
   private func fullSlot(near slot: UInt16) -> UInt16 {
     var best = slot
-    var most = records[Int(slot)].tombstones
+    var most = atomicLoad((records + Int(slot)).tombstonesWord)
     var place = UInt64(bitPattern: atomicAdd(replication.trimCursorWord, 1))
     for _ in 0..<Self.trimLooks {
       place = place &* 0x5851_F42D_4C95_7F2D &+ 0x1405_7B7E_F767_814F

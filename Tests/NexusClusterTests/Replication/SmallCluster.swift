@@ -90,8 +90,9 @@ final class SmallCluster {
   }
 
   deinit {
-    for member in members { member.letGo() }
+    // Streams first: what their end leaves in a loop goes with the loop.
     network.letGo()
+    for member in members { member.letGo() }
   }
 
   /// Tells everyone the placement, and who is dead.
