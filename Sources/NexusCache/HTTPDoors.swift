@@ -7,21 +7,24 @@ import Synchronization
 /// The HTTP door at one address: one listening daemon for each loop, which share the port.
 final class HTTPDoors {
   let address: BindAddress
+  let port: Int
   private let doors: [(loop: EpollLoop, door: HTTPDoor)]
 
   /// Before the loops run. Nil where the address is optional and the machine does not have it.
-  init?(node: Node, runtime: Runtime, address: BindAddress) throws(StartFailure) {
+  /// - Parameter setting: the one that gives the port.
+  init?(node: Node, runtime: Runtime, address: BindAddress, setting: SettingID) throws(StartFailure) {
     let settings = node.settings
     self.address = address
+    port = settings.number(setting)
     var configuration = HTTPConfiguration()
     configuration.address = address.numeric
-    configuration.port = UInt16(settings.httpPort)
+    configuration.port = UInt16(port)
     configuration.connectionLimit = settings.maxClients
     configuration.idleTimeoutSeconds = settings.httpIdleTimeoutSeconds
     if !settings.nodeID.isEmpty { configuration.nodeName = settings.nodeID }
-    if let reason = PortProbe.whyTaken(address, port: settings.httpPort) {
+    if let reason = PortProbe.whyTaken(address, port: port, setting: Setting.all[setting.rawValue].name) {
       if address.isOptional { return nil }
-      throw StartFailure("cannot listen on \(address.withPort(settings.httpPort)) for HTTP: \(reason)")
+      throw StartFailure("cannot listen on \(address.withPort(port)) for HTTP: \(reason)")
     }
     var doors: [(EpollLoop, HTTPDoor)] = []
     for loop in runtime.loops {
@@ -83,7 +86,7 @@ final class HTTPDoors {
 /// anybody listens shows without sharing.
 enum PortProbe {
   /// Why the port cannot be had, and what to do; nil if it is free.
-  static func whyTaken(_ address: BindAddress, port: Int) -> String? {
+  static func whyTaken(_ address: BindAddress, port: Int, setting: String) -> String? {
     var hints = addrinfo()
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE
@@ -104,7 +107,7 @@ enum PortProbe {
     let code = errno
     let advice =
       switch code {
-      case EADDRINUSE: "; another process uses this port: stop it, or set http-port to another one (0 for none)"
+      case EADDRINUSE: "; another process uses this port: stop it, or set \(setting) to another one (0 for none)"
       case EADDRNOTAVAIL: "; this machine has no such address"
       case EACCES: "; ports below 1024 need privileges: choose one from 1024 on"
       default: ""

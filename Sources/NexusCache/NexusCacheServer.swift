@@ -105,9 +105,10 @@ public final class NexusCacheServer {
   /// - Throws: where an address cannot be listened on; nothing is left running then.
   @discardableResult public func start(opened: () -> Void = {}) throws(StartFailure) -> NexusCacheServer {
     let settings = configuration.settings
-    if settings.httpPort != 0 {
+    for setting in [SettingID.httpPort, .formPort] where settings.number(setting) != 0 {
       for address in try BindAddress.resolve(settings.bind) {
-        if let opened = try HTTPDoors(node: node, runtime: runtime, address: address) { httpDoors.append(opened) }
+        let opened = try HTTPDoors(node: node, runtime: runtime, address: address, setting: setting)
+        if let opened { httpDoors.append(opened) }
       }
     }
     if settings.isClustered { membership = try Membership(node: node, runtime: runtime, settings: settings) }
@@ -146,7 +147,7 @@ public final class NexusCacheServer {
       Door(kind: Door.Kind(listener: $0.listener, isUnix: $0.port == nil), address: $0.address, port: Int($0.port ?? 0))
     }
     doors += httpDoors.map {
-      Door(kind: .http, address: $0.address.withPort(settings.httpPort), port: settings.httpPort)
+      Door(kind: .http, address: $0.address.withPort($0.port), port: $0.port)
     }
     opened()
     for door in doors { log.info("listening", ("door", door.kind.rawValue), ("address", door.address)) }

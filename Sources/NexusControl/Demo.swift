@@ -8,14 +8,16 @@ public final class Demo {
   /// Settings that the demonstration gives each node itself.
   public static let ownSettings: Set<String> = [
     "node-id", "cluster-name", "join", "bind", "redis-port", "http-port", "peer-port", "unix-socket", "data-dir",
+    "form-port", "form-group",
     "discovery", "discovery-url", "advertise", "cluster-port",
   ]
   public static let help = """
     Usage: nexuscache demo [--nodes N] [--name value ...]
 
     Starts a cluster of N nodes (3, at most \(nodesMost)) on this machine, shows what to try, and stops them all with
-    Ctrl-C. The first node has the usual ports (Redis 6379, HTTP 8080), the others the next ones; where one is
-    taken it says so and takes the next that is free. Other settings of 'nexuscache serve' are given to every node.
+    Ctrl-C. The first node has the usual ports (Redis 6379, HTTP 8080, and 9999 for /api/get and /api/set), the
+    others the next ones; where one is taken it says so and takes the next that is free. The namespace
+    'scores' is filled from a small SQLite database. Other settings of 'nexuscache serve' are given to every node.
 
     """
 
@@ -25,6 +27,8 @@ public final class Demo {
   private let settings: [(name: String, value: String)]
   private let environment: [String]
   private let count: Int
+  private let furnish: (_ directory: String) throws(ControlFailure) -> [(name: String, value: String)]
+  private var formPort = 0
   private var nodes: [DemoNode] = []
   private var terminal = Terminal()
   private var directory = ""
@@ -35,11 +39,14 @@ public final class Demo {
   ///   - command: how the user calls it.
   ///   - settings: given to every node; none of `ownSettings`.
   ///   - environment: as `NAME=value`; what names a setting is left out.
+  ///   - furnish: puts what the nodes shall have into their folder, and answers the settings that go with it.
   public init(
     program: String, command: String, nodes count: Int, settings: [(name: String, value: String)],
-    environment: [String]
+    environment: [String],
+    furnish: @escaping (_ directory: String) throws(ControlFailure) -> [(name: String, value: String)]
   ) {
     self.program = program
+    self.furnish = furnish
     self.command = command
     self.count = count
     self.settings = settings
@@ -79,22 +86,29 @@ public final class Demo {
     }
     directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     terminal.print("Starting \(count) nodes; their logs are in \(directory)\n")
+    formPort = plan.form
+    let furniture = try furnish(directory)
     for (index, ports) in plan.nodes.enumerated() {
       let name = "node-\(index + 1)"
       nodes.append(
         try DemoNode(
-          name: name, ports: ports, program: program, arguments: arguments(name, ports, plan.nodes[0].peer, index),
+          name: name, ports: ports, program: program,
+          arguments: arguments(name, ports, plan.nodes[0].peer, index, furniture),
           environment: environment, logPath: "\(directory)/\(name).log",
           password: settings.first { $0.name == "password" }?.value))
     }
   }
 
-  private func arguments(_ name: String, _ ports: PortPlan.Ports, _ firstPeer: Int, _ index: Int) -> [String] {
+  private func arguments(
+    _ name: String, _ ports: PortPlan.Ports, _ firstPeer: Int, _ index: Int,
+    _ furniture: [(name: String, value: String)]
+  ) -> [String] {
     var arguments = [
       "serve", "--node-id", name, "--cluster-name", "demo", "--bind", "127.0.0.1", "--redis-port", "\(ports.redis)",
       "--http-port", "\(ports.http)", "--peer-port", "\(ports.peer)", "--data-dir", directory,
     ]
     if index > 0 { arguments += ["--join", "127.0.0.1:\(firstPeer)"] }
+    if index == 0 { arguments += ["--form-port", "\(formPort)"] }
     // One machine's memory and cores are shared by all.
     if !settings.contains(where: { $0.name == "max-memory" }) {
       arguments += ["--max-memory", "\(max(1, 60 / count))%"]
@@ -102,7 +116,7 @@ public final class Demo {
     if !settings.contains(where: { $0.name == "threads" }) {
       arguments += ["--threads", "\(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / count))"]
     }
-    for setting in settings { arguments += ["--\(setting.name)=\(setting.value)"] }
+    for setting in furniture + settings { arguments += ["--\(setting.name)=\(setting.value)"] }
     return arguments
   }
 
@@ -143,6 +157,10 @@ public final class Demo {
     text += "  redis-cli -p \(first.ports.redis)\(ask) set greeting hello\n"
     text += "  redis-cli -p \(last.ports.redis)\(ask) get greeting\n"
     text += "  curl \(user)http://127.0.0.1:\(nodes[count / 2].ports.http)/api/cache/greeting\n"
+    let form = "http://localhost:\(formPort)/api"
+    text += "  curl \(user)\"\(form)/get?key=Tom\"     # value=630, from a SQLite database\n"
+    text += "  curl \(user)-X POST \"\(form)/set\" -d \"key=user1&value=Hemant&expire=5&hot=false\"\n"
+    text += "  curl \(user)\"\(form)/get?key=user1\"   # value=Hemant, for five seconds\n"
     text += "  \(command) ctl members\(http)\n"
     text += "  \(command) bench --port \(first.ports.redis) --keys 100k\n"
     if count > 1 { text += "  kill -9 \(last.pid)     # a member dies, the others notice and go on\n" }

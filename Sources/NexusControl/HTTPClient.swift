@@ -7,7 +7,7 @@ public struct ControlFailure: Error, CustomStringConvertible {
   /// 1: it failed. 2: the command line could not be understood.
   public let status: Int32
 
-  init(_ description: String, status: Int32 = 1) {
+  public init(_ description: String, status: Int32 = 1) {
     self.description = description
     self.status = status
   }

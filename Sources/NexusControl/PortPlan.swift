@@ -9,6 +9,8 @@ struct PortPlan: Equatable {
   }
 
   private(set) var nodes: [Ports] = []
+  /// The first node's, for /api/get and /api/set.
+  private(set) var form = 0
   /// What was not as expected, in sentences.
   private(set) var notes: [String] = []
 
@@ -29,6 +31,8 @@ struct PortPlan: Equatable {
       else { return nil }
       nodes.append(Ports(redis: redis, http: http, peer: peer))
     }
+    guard let form = next("form", 9999, 0) else { return nil }
+    self.form = form
   }
 
   /// Nobody listens on the port of 127.0.0.1, by TCP or UDP.

@@ -18,6 +18,7 @@ struct Exchange {
   struct Forwarding {
     let connection: OpaquePointer
     let action: KeyRequest.Action
+    let form: Reply.Form
     /// Monotonic nanoseconds.
     let begunAt: UInt64
   }

@@ -64,10 +64,12 @@ extension HTTPDoor: OperationRequester {
     let routers = responder.node.routers
     guard loop.index < routers.count else {
       responder.countError(request.action)
-      return send(refused(Problem(.noOwner(Slot(index: request.key.slot)))), exchange, connection)
+      let problem = Problem(.noOwner(Slot(index: request.key.slot)))
+      return send(refused(problem.told(request.form)), exchange, connection)
     }
     exchange.pointee.phase = .forwarded(
-      Exchange.Forwarding(connection: connection, action: request.action, begunAt: begunAt))
+      Exchange.Forwarding(
+        connection: connection, action: request.action, form: request.form, begunAt: begunAt))
     MHD_suspend_connection(connection)
     let ticket = forwarded.open(exchange)
     responder.keyspace.statistics.pointee.operationsForwarded.add()
@@ -79,7 +81,7 @@ extension HTTPDoor: OperationRequester {
     guard let exchange = forwarded.close(ticket), case .forwarded(let forwarding) = exchange.pointee.phase else {
       return
     }
-    exchange.pointee.phase = .answered(made(of: reply, forwarding.action))
+    exchange.pointee.phase = .answered(made(of: reply, forwarding))
     let nanoseconds = loop.monotonicNanoseconds &- forwarding.begunAt
     responder.keyspace.statistics.pointee.noteLatency(nanoseconds: nanoseconds)
     if case .payload = reply { responder.keyspace.statistics.pointee.notePeerLatency(nanoseconds: nanoseconds) }
@@ -93,7 +95,7 @@ extension HTTPDoor: OperationRequester {
     ready()
   }
 
-  private func made(of reply: OperationReply, _ action: KeyRequest.Action) -> Reply {
+  private func made(of reply: OperationReply, _ forwarding: Exchange.Forwarding) -> Reply {
     let problem: Problem
     switch reply {
     case .payload(let bytes):
@@ -105,8 +107,8 @@ extension HTTPDoor: OperationRequester {
       problem = isTooMuch ? .repliesPending() : .unknownForm()
     case .failed(let failure): problem = Problem(failure)
     }
-    responder.countError(action)
-    return refused(problem)
+    responder.countError(forwarding.action)
+    return refused(problem.told(forwarding.form))
   }
 
   /// Before the library stops: nobody waits for these replies any more.

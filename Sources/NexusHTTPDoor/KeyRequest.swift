@@ -14,11 +14,12 @@ struct KeyRequest {
   var action: Action
   /// Borrowed, as `value` is.
   var key: Key
-  /// The reply to a read is the value itself instead of JSON about it.
-  var wantsBytes = false
+  var form = Reply.Form.json
   /// What to store.
   var value = UnsafeRawBufferPointer(start: nil, count: 0)
   var life = TimeToLive.namespaceDefault
+  /// The writer says that this will be read often, everywhere.
+  var isHot = false
   /// A read that the copy here of what another member executes may answer.
   var acceptsCopy = false
   /// What the writer asks for; nil: the namespace's.
@@ -36,6 +37,8 @@ extension KeyRequest {
   private static let version: UInt8 = 1
   private static let headBytes = 12
   private static let bytesFlag: UInt8 = 1
+  private static let plainFlag: UInt8 = 8
+  private static let hotFlag: UInt8 = 16
   /// Two bits: 0 where the writer did not ask, else the level's place among all and 1.
   private static let acknowledgementShift: UInt8 = 1
 
@@ -43,7 +46,7 @@ extension KeyRequest {
     withUnsafeTemporaryAllocation(byteCount: Self.headBytes, alignment: 8) { head in
       head[0] = Self.version
       head[1] = action.rawValue
-      head[2] = wantsBytes ? Self.bytesFlag : 0
+      head[2] = Self.flag(of: form) | (isHot ? Self.hotFlag : 0)
       if let acknowledgement, let place = Acknowledgement.allCases.firstIndex(of: acknowledgement) {
         head[2] |= UInt8(place + 1) << Self.acknowledgementShift
       }
@@ -68,17 +71,26 @@ extension KeyRequest {
     }
   }
 
+  private static func flag(of form: Reply.Form) -> UInt8 {
+    switch form {
+    case .json: 0
+    case .bytes: bytesFlag
+    case .plain: plainFlag
+    }
+  }
+
   /// Nil if a member of another version means something that this one does not know. The namespace is one that there
   /// is.
   init?(_ operation: Operation, _ store: Store) {
     let arguments = operation.arguments
     guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes else { return nil }
     let head = arguments[0].bytes
-    guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] < 8 else { return nil }
+    guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] < 32 else { return nil }
     self.init(action, store.key(arguments[1].bytes, in: operation.database))
-    wantsBytes = head[2] & Self.bytesFlag != 0
+    form = head[2] & Self.plainFlag != 0 ? .plain : head[2] & Self.bytesFlag != 0 ? .bytes : .json
+    isHot = head[2] & Self.hotFlag != 0
     acceptsCopy = operation.flags.contains(.fromReplica)
-    let level = Int(head[2] >> Self.acknowledgementShift)
+    let level = Int(head[2] >> Self.acknowledgementShift & 3)
     if level > 0 { acknowledgement = Acknowledgement.allCases[level - 1] }
     value = arguments[2].bytes
     let milliseconds = Int64(littleEndian: head.loadUnaligned(fromByteOffset: 4, as: Int64.self))

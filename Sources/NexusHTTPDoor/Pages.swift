@@ -10,6 +10,10 @@ enum Pages {
     DELETE /api/cache/{key}   deletes
            ?namespace=name    (or the header X-Namespace) chooses the namespace; "default" where nothing is said
 
+    GET    /api/get?key=key   value=...; 404 where there is none
+    POST   /api/set           the fields key, value, expire (seconds) and hot of a form: done
+           group=name         chooses the namespace; form-group where nothing is said
+
     GET    /health            {"healthy":true,...}
     GET    /health/live       200 while the process answers
     GET    /health/ready      200 while it takes requests, 503 and the reason while it joins, leaves or drains

@@ -11,11 +11,20 @@ struct Problem: Error {
   let message: String
   /// A header that goes with it: the methods that the path accepts, or how to say the password.
   var header: Header?
+  /// Told as its sentence alone, instead of as JSON.
+  var isPlain = false
 
   /// Of constant texts, so that replies are copied without counting references.
   enum Header: BitwiseCopyable {
     case allow(StaticString)
     case authenticate
+  }
+
+  /// The same, as requests of this form are answered.
+  func told(_ form: Reply.Form) -> Problem {
+    var problem = self
+    problem.isPlain = form == .plain
+    return problem
   }
 
   static func unknownPath() -> Problem {

@@ -10,6 +10,16 @@ struct Reply: BitwiseCopyable {
     case metrics = 3
   }
 
+  /// How a request for a key is replied.
+  enum Form: BitwiseCopyable {
+    /// JSON about it.
+    case json
+    /// The value itself.
+    case bytes
+    /// `value=` and the value, `done`, or a sentence.
+    case plain
+  }
+
   enum Body: BitwiseCopyable {
     /// In the program itself: never freed.
     case constant(StaticString)
@@ -43,14 +53,21 @@ struct Reply: BitwiseCopyable {
   init(_ body: Body) { self.init(status: 200, .json, body) }
 
   init(_ problem: Problem) {
+    status = problem.status
+    header = problem.header
+    if problem.isPlain {
+      var out = OutputBuffer(capacity: problem.message.utf8.count)
+      out.append(problem.message)
+      contentType = .text
+      body = .owned(out)
+      return
+    }
     var out = OutputBuffer(capacity: 160 + problem.message.utf8.count)
     out.append("{\"success\":false,\"error\":{\"code\":")
     out.appendJSONString(problem.code)
     out.append(",\"message\":")
     out.appendJSONString(problem.message)
     out.append("}}")
-    status = problem.status
     body = .owned(out)
-    header = problem.header
   }
 }

@@ -43,6 +43,9 @@ struct RequestHead {
   var ttlIsEncoded = false
   /// How many copies a write shall have, as sent.
   var acknowledgement: UnsafeRawBufferPointer?
+  /// What the query of a form's request names; percent-encoded.
+  var key: UnsafeRawBufferPointer?
+  var group: UnsafeRawBufferPointer?
   var hasUnknownParameter = false
   var acceptsBytes = false
   var sendsBytes = false
@@ -69,6 +72,10 @@ struct RequestHead {
       ttlIsEncoded = true
     } else if Self.equal(name, "ack") {
       acknowledgement = value
+    } else if Self.equal(name, "key") {
+      key = value
+    } else if Self.equal(name, "group") {
+      group = value
     } else {
       hasUnknownParameter = true
     }

@@ -39,11 +39,11 @@ extension Responder {
   func keyRequest(
     _ route: Route, _ head: RequestHead, _ body: UnsafeMutableRawBufferPointer
   ) throws(Problem) -> KeyRequest {
-    let namespace = try namespace(head)
+    let namespace = try route.isForm ? group(head) : namespace(head)
     switch route {
     case .read(let range):
       var request = KeyRequest(.read, try key(range, head, namespace))
-      request.wantsBytes = head.acceptsBytes
+      if head.acceptsBytes { request.form = .bytes }
       return request
     case .write(let range):
       var life = try ttl(head)
@@ -65,6 +65,8 @@ extension Responder {
       var request = KeyRequest(.delete, try key(range, head, namespace))
       request.acknowledgement = try acknowledgement(head)
       return request
+    case .formRead: return try formRead(head, namespace)
+    case .formWrite: return try formWrite(head, body, namespace)
     default: preconditionFailure("only requests for keys come here")
     }
   }
@@ -113,7 +115,7 @@ extension Responder {
         }
       } catch {
         countError(request.action)
-        reply = Reply(error)
+        reply = Reply(error.told(request.form))
       }
     } else {
       reply = Reply(Problem.unknownForm())
@@ -129,15 +131,14 @@ extension Responder {
     let key = request.key
     var refused = false
     var isOfAnotherType = false
-    let raw = request.wantsBytes
+    let asItIs = request.form != .json
     // A short value is printed where it lies; a long one is copied first, so that others wait for a copy at most.
     var copy: OutputBuffer?
     let short: OutputBuffer?
     do throws(Misplaced) {
       short = try keyspace.get(key, now: now, acceptsCopy: request.acceptsCopy) { value -> OutputBuffer? in
-        if !raw { return found(key.bytes, value, identity) }
-        copy = OutputBuffer(capacity: value.count)
-        copy!.append(value)
+        if !asItIs { return found(key.bytes, value, identity) }
+        copy = Self.copied(value, request.form)
         return nil
       } _: { entry -> OutputBuffer? in
         guard let entry else { return nil }
@@ -150,9 +151,8 @@ extension Responder {
           refused = true
           return nil
         }
-        if raw || value.count > 16 * 1024 {
-          copy = OutputBuffer(capacity: value.count)
-          copy!.append(value)
+        if asItIs || value.count > 16 * 1024 {
+          copy = Self.copied(value, request.form)
           return nil
         }
         return found(key.bytes, value, identity)
@@ -161,8 +161,8 @@ extension Responder {
     if refused { throw .repliesPending() }
     if isOfAnotherType { throw .wrongType() }
     if let short { return .reply(Reply(.owned(short))) }
-    guard let copy else { return .reply(Self.notFound) }
-    if raw { return .reply(Reply(.bytes, .owned(copy))) }
+    guard let copy else { return .reply(request.form == .plain ? Self.plainlyNotFound : Self.notFound) }
+    if asItIs { return .reply(Reply(request.form == .plain ? .text : .bytes, .owned(copy))) }
     defer { copy.deallocate() }
     return .reply(Reply(.owned(found(key.bytes, copy.bytes, identity))))
   }
@@ -179,6 +179,16 @@ extension Responder {
       status: 404, .json,
       .constant(
         "{\"success\":false,\"error\":{\"code\":\"key_not_found\",\"message\":\"There is no entry with this key.\"}}"))
+  }
+
+  private static var plainlyNotFound: Reply { Reply(status: 404, .text, .constant("no such key")) }
+
+  private static func copied(_ value: UnsafeRawBufferPointer, _ form: Reply.Form) -> OutputBuffer {
+    let lead: StaticString = form == .plain ? "value=" : ""
+    var copy = OutputBuffer(capacity: lead.utf8CodeUnitCount + value.count)
+    copy.append(lead)
+    copy.append(value)
+    return copy
   }
 
   private func found(
@@ -213,8 +223,9 @@ extension Responder {
     do throws(Misplaced) {
       let outcome = try keyspace.set(request.key, to: request.value, for: request.life, now: now)
       // The keyspace has counted this error.
-      if outcome == .outOfMemory { return .reply(Reply(Problem.outOfMemory())) }
+      if outcome == .outOfMemory { return .reply(Reply(Problem.outOfMemory().told(request.form))) }
     } catch { return .not(error) }
+    if request.form == .plain { return .reply(Reply(.text, .constant("done"))) }
     let start: StaticString =
       identity.isForwarded
       ? "{\"success\":true,\"message\":\"Forwarded to primary node\","
@@ -243,21 +254,21 @@ extension Responder {
   // MARK: What the head says
 
   func namespace(_ head: RequestHead) throws(Problem) -> NamespaceNumber {
-    if head.hasUnknownParameter { throw .unknownParameter() }
+    if head.hasUnknownParameter || head.key != nil || head.group != nil { throw .unknownParameter() }
     guard var name = head.namespace else { return 0 }
     if head.namespaceIsEncoded { name = try decode(name, "namespace") }
     guard let number = keyspace.namespace(named: name) else { throw .unknownNamespace(name, node.store) }
     return number
   }
 
-  private func ttl(_ head: RequestHead) throws(Problem) -> TimeToLive {
+  func ttl(_ head: RequestHead) throws(Problem) -> TimeToLive {
     guard var text = head.ttl else { return .namespaceDefault }
     if head.ttlIsEncoded { text = try decode(text, "ttl") }
     guard let life = Seconds.parse(text) else { throw .badTTL() }
     return life
   }
 
-  private func acknowledgement(_ head: RequestHead) throws(Problem) -> Acknowledgement? {
+  func acknowledgement(_ head: RequestHead) throws(Problem) -> Acknowledgement? {
     guard let text = head.acknowledgement else { return nil }
     let level = Acknowledgement.allCases.first { $0.rawValue.utf8.elementsEqual(text) }
     guard let level else { throw .badAcknowledgement() }
@@ -271,7 +282,7 @@ extension Responder {
   }
 
   /// Percent-decoded; the bytes themselves where nothing is encoded. Valid until the next decoding.
-  private func decode(_ text: UnsafeRawBufferPointer, _ part: String) throws(Problem) -> UnsafeRawBufferPointer {
+  func decode(_ text: UnsafeRawBufferPointer, _ part: String) throws(Problem) -> UnsafeRawBufferPointer {
     guard text.contains(UInt8(ascii: "%")) else { return text }
     scratch.count = 0
     scratch.reserve(text.count)

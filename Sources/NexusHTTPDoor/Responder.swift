@@ -53,7 +53,7 @@ final class Responder {
       route = found
       try authorize(head, for: found)
       switch found {
-      case .read, .write, .delete:
+      case .read, .write, .delete, .formRead, .formWrite:
         var request = try keyRequest(found, head, body)
         if replicator != nil, request.action == .read { request.acceptsCopy = keyspace.mayReadCopy(request.key) }
         // What waits for copies takes the way of what runs elsewhere, which is the way of replies that come later.
@@ -73,7 +73,7 @@ final class Responder {
       }
     } catch {
       countError(route)
-      reply = Reply(error)
+      reply = Reply(error.told(Route.form(of: head.path)))
     }
     count(reply)
     return .reply(reply)
@@ -130,26 +130,32 @@ final class Responder {
 
   /// What can be said before the body is read: nil to go on reading.
   func refusal(of head: RequestHead) -> Problem? {
-    do throws(Problem) { try authorize(head, for: nil) } catch { return error }
-    if let length = head.contentLength {
-      if length > bodyLimitBytes { return .bodyTooLarge(limitBytes: bodyLimitBytes) }
-      // Room would be made for it by evicting everything else, in vain.
-      if length > node.store.maxMemoryBytes { return .outOfMemory() }
+    var problem: Problem?
+    do throws(Problem) { try authorize(head, for: nil) } catch { problem = error }
+    if problem == nil, let length = head.contentLength {
+      if length > bodyLimitBytes {
+        problem = .bodyTooLarge(limitBytes: bodyLimitBytes)
+      } else if length > node.store.maxMemoryBytes {
+        // Room would be made for it by evicting everything else, in vain.
+        problem = .outOfMemory()
+      }
     }
-    return nil
+    return problem?.told(Route.form(of: head.path))
   }
 
   /// The namespace whose limits a body on its way in counts against; the default one where the request is wrong
   /// (which `respond` will say).
   func namespaceForUpload(_ head: RequestHead) -> NamespaceNumber {
-    do throws(Problem) { return try namespace(head) } catch { return 0 }
+    do throws(Problem) {
+      return try Route.form(of: head.path) == .plain ? group(head) : namespace(head)
+    } catch { return 0 }
   }
 
   private func answer(
     _ route: Route, _ head: RequestHead, _ body: UnsafeMutableRawBufferPointer, _ now: UnixMilliseconds
   ) throws(Problem) -> Reply {
     switch route {
-    case .read, .write, .delete: preconditionFailure("requests for keys run elsewhere")
+    case .read, .write, .delete, .formRead, .formWrite: preconditionFailure("requests for keys run elsewhere")
     case .index: return Reply(.text, .constant(Pages.index))
     case .health: return health()
     case .live: return Reply(.constant("{\"live\":true}"))
@@ -168,8 +174,8 @@ final class Responder {
 
   private func countError(_ route: Route?) {
     switch route {
-    case .read: countError(.read)
-    case .write: countError(.write)
+    case .read, .formRead: countError(.read)
+    case .write, .formWrite: countError(.write)
     case .delete: countError(.delete)
     default: break
     }

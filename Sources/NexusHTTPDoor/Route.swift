@@ -4,6 +4,8 @@ enum Route: Equatable {
   case read(key: Range<Int>)
   case write(key: Range<Int>)
   case delete(key: Range<Int>)
+  /// With fields of a form, and plain replies.
+  case formRead, formWrite
   case index, health, live, ready, metrics
   case clusterState, clusterSlots, join, leave, setPeer
 
@@ -13,6 +15,8 @@ enum Route: Equatable {
     default: false
     }
   }
+
+  var isForm: Bool { self == .formRead || self == .formWrite }
 
   static let cachePrefix: StaticString = "/api/cache/"
 
@@ -26,6 +30,11 @@ enum Route: Equatable {
       case .delete: self = .delete(key: key)
       case .other: throw .wrongMethod("/api/cache/{key}", allowed: "GET, HEAD, PUT, POST, DELETE")
       }
+      return
+    }
+    if path.elementsEqual(Self.formReadPath.utf8) {
+      guard method == .get || method == .head else { throw .wrongMethod(Self.formReadPath, allowed: "GET, HEAD") }
+      self = .formRead
       return
     }
     if let action = Self.action(path) {
@@ -46,7 +55,16 @@ enum Route: Equatable {
     return true
   }
 
+  private static let formReadPath = "/api/get"
+  private static let formWritePath = "/api/set"
+
+  /// How requests for this path are replied, whatever is wrong with them.
+  static func form(of path: UnsafeRawBufferPointer) -> Reply.Form {
+    path.elementsEqual(formReadPath.utf8) || path.elementsEqual(formWritePath.utf8) ? .plain : .json
+  }
+
   private static func action(_ path: UnsafeRawBufferPointer) -> Route? {
+    if path.elementsEqual(formWritePath.utf8) { return .formWrite }
     if path.elementsEqual("/v1/cluster/join".utf8) { return .join }
     if path.elementsEqual("/v1/cluster/leave".utf8) { return .leave }
     if path.elementsEqual("/setpeer".utf8) { return .setPeer }

@@ -79,7 +79,11 @@ private func demo(_ arguments: [String]) throws(UsageError) -> Int32 {
   let program = String(decoding: path[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   return Demo(
     program: program, command: CommandLine.arguments[0], nodes: nodes, settings: settings, environment: environment()
-  ).run()
+  ) { directory throws(ControlFailure) in
+    do throws(StartFailure) { return try DemonstrationData.write(to: directory) } catch {
+      throw ControlFailure(error.description)
+    }
+  }.run()
 }
 
 private func config(_ arguments: [String]) throws(UsageError) -> Int32 {

@@ -126,11 +126,13 @@ import Testing
     let usual = try #require(PortPlan(3) { _ in true })
     #expect(usual.nodes.map(\.redis) == [6379, 6380, 6381] && usual.nodes.map(\.http) == [8080, 8081, 8082])
     #expect(usual.nodes.map(\.peer) == [7946, 7947, 7948] && usual.notes.isEmpty)
-    let taken: Set = [6379, 6380, 8081]
+    #expect(usual.form == 9999)
+    let taken: Set = [6379, 6380, 8081, 9999]
     let plan = try #require(PortPlan(3) { !taken.contains($0) })
     #expect(plan.nodes.map(\.redis) == [6381, 6382, 6383])
     #expect(plan.nodes.map(\.http) == [8080, 8082, 8083])
     #expect(plan.notes.first == "Redis port 6379 of node-1 is taken: it uses 6381 instead.")
+    #expect(plan.form == 10000 && plan.notes.last == "form port 9999 of node-1 is taken: it uses 10000 instead.")
     #expect(PortPlan(1) { _ in false } == nil)
   }
 

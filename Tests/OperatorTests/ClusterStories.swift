@@ -94,6 +94,49 @@ import Testing
     for node in demo.nodes.indices { #expect(!demo.isRunning(node)) }
   }
 
+  @Test("The Quick Start works word for word, and what it reads comes from a database")
+  func quickStart() throws {
+    let demo = try Demo("--threads", "1")
+    let shown = try #require(demo.process.output.firstMatch(of: #/http://localhost:(\d+)/api/get\?key=Tom/#))
+    let door = "http://localhost:\(shown.1)"
+    let before = try figures(demo)
+    #expect(try demo.curl("\(door)/api/get?key=Tom") == "value=630")
+    #expect(
+      try demo.curl("-X", "POST", "\(door)/api/set", "-d", "key=user1&value=Hemant&expire=5&hot=false") == "done")
+    #expect(try demo.curl("\(door)/api/get?key=user1") == "value=Hemant")
+    // Filled by whichever member executes the key, and read through the others' doors.
+    for (name, score) in [("Tom", "630"), ("Jack", "589"), ("Sam", "567"), ("player-17", "352")] {
+      #expect(try demo.curl("\(door)/api/get?key=\(name)") == "value=\(score)")
+      for node in 0..<3 { #expect(try demo.curl(demo.url(node, "/api/get?key=\(name)")) == "value=\(score)") }
+    }
+    let client = try RESPClient(.tcp(port: demo.nodes[2].redis))
+    #expect(try client.ask("SELECT", "scores").string == "OK")
+    #expect(try client.ask("GET", "Tom").string == "630")
+    #expect(try demo.curl("-w", " %{http_code}", "\(door)/api/get?key=Nobody") == "no such key 404")
+    let met = try demo.curl("-X", "POST", "\(door)/setpeer", "-d", "peer=127.0.0.1:\(demo.nodes[1].peer)")
+    #expect(met.contains("node-2"))
+    #expect(try eventually(seconds: 20) { try demo.curl("\(door)/api/get?key=user1") == "no such key" })
+
+    let after = try figures(demo)
+    for name in ["requests_total", "request_duration_seconds_count", "peer_requests_total"] {
+      #expect(after["nexuscache_\(name)"]! > before["nexuscache_\(name)"]!, "\(name)")
+    }
+    #expect(after["nexuscache_peer_request_duration_seconds_count"]! > 0)
+    #expect(after["nexuscache_cache_expirations_total"]! >= 1)
+  }
+
+  /// All samples of all nodes, added up by metric.
+  private func figures(_ demo: Demo) throws -> [String: Double] {
+    var sums: [String: Double] = [:]
+    for node in demo.nodes.indices {
+      for line in try demo.curl(demo.url(node, "/metrics")).split(separator: "\n") where !line.hasPrefix("#") {
+        let words = line.split(separator: " ")
+        sums[String(line.prefix { $0 != "{" && $0 != " " }), default: 0] += Double(words.last!) ?? 0
+      }
+    }
+    return sums
+  }
+
   @Test func aDemonstrationThatIsKilledLeavesNobodyBehind() throws {
     let demo = try Demo("--nodes", "2", "--threads", "1")
     demo.process.signal(SIGKILL)

@@ -9,15 +9,6 @@ extension Configuration {
         "node-id cannot be '\(settings.nodeID)': it has 1 to \(MemberID.longest) letters, digits, '.', '_' and '-'")
     }
     guard settings.isClustered else { return }
-    let ports = [
-      ("redis-port", settings.redisPort), ("http-port", settings.httpPort), ("cluster-port", settings.clusterPort),
-      ("peer-port", settings.peerPort),
-    ].filter { $0.1 != 0 }
-    for (index, (name, port)) in ports.enumerated() {
-      guard let other = ports[..<index].first(where: { $0.1 == port }) else { continue }
-      throw ConfigurationError(
-        "\(name) cannot be '\(port)': \(other.0) is the same; give each door a port of its own")
-    }
     if settings.clusterName.isEmpty { throw ConfigurationError("cluster-name is empty: give the cluster a name") }
     for address in settings.join where NetworkAddress(address) == nil {
       throw ConfigurationError("join cannot be '\(address)': write HOST:PORT, such as 10.0.0.1:7946 or [::1]:7946")

@@ -1,4 +1,5 @@
 import Glibc
+import NexusModel
 import NexusService
 
 /// What a node is started with.
@@ -53,16 +54,19 @@ public struct Configuration: Sendable {
 
   /// What each value alone cannot tell.
   public func check() throws(ConfigurationError) {
-    if settings.redisPort == 0 && settings.httpPort == 0 && settings.unixSocket.isEmpty {
+    if settings.redisPort + settings.httpPort + settings.formPort == 0 && settings.unixSocket.isEmpty {
       throw ConfigurationError(
         "redis-port and http-port are 0 and unix-socket is empty: open at least one of these doors")
     }
-    if settings.redisPort != 0 && settings.redisPort == settings.httpPort {
-      throw ConfigurationError(
-        "http-port cannot be '\(settings.httpPort)': redis-port is the same; give each door a port of its own")
-    }
+    try checkPorts()
     try checkCluster()
-    if settings.bind.isEmpty && settings.redisPort + settings.httpPort != 0 {
+    let group = settings.formGroup
+    if NamespaceName.number(of: group) >= NamespaceName.databaseCount,
+      !settings.namespaces.contains(where: { $0.name == group })
+    {
+      throw ConfigurationError("form-group cannot be '\(group)': declare this namespace with namespace")
+    }
+    if settings.bind.isEmpty && settings.redisPort + settings.httpPort + settings.formPort != 0 {
       throw ConfigurationError("bind is empty: give at least one address, such as 127.0.0.1")
     }
     // sockaddr_un holds 108 bytes with the closing zero.
@@ -73,6 +77,19 @@ public struct Configuration: Sendable {
     var status = stat()
     if stat(settings.dataDirectory, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
       throw ConfigurationError("data-dir cannot be '\(settings.dataDirectory)': there is no such folder")
+    }
+  }
+
+  private func checkPorts() throws(ConfigurationError) {
+    var ports = [
+      ("redis-port", settings.redisPort), ("http-port", settings.httpPort), ("form-port", settings.formPort),
+    ]
+    if settings.isClustered { ports += [("cluster-port", settings.clusterPort), ("peer-port", settings.peerPort)] }
+    ports.removeAll { $0.1 == 0 }
+    for (index, (name, port)) in ports.enumerated() {
+      guard let other = ports[..<index].first(where: { $0.1 == port }) else { continue }
+      throw ConfigurationError(
+        "\(name) cannot be '\(port)': \(other.0) is the same; give each door a port of its own")
     }
   }
 

@@ -15,6 +15,13 @@ public enum DemoScores {
       source: .sqlite(SQLiteSource(path: path, query: "SELECT value FROM scores WHERE key = ?")))
   }
 
+  /// The same as a setting has it: without a space or `;`.
+  public static func setting(path: String) -> String {
+    let folders = path.split(separator: "/", omittingEmptySubsequences: false)
+    return "sqlite:" + folders.map { PercentText.encoded(Array($0.utf8)) }.joined(separator: "/")
+      + "?query=SELECT%20value%20FROM%20scores%20WHERE%20key%20=%20?"
+  }
+
   /// Writes the file, or leaves it as it is where it has the table already. All or nothing.
   public static func create(at path: String) throws(OriginConfigurationError) {
     do throws(SQLiteDatabase.Failure) {

@@ -1,6 +1,7 @@
 /// Names for the table's rows, in its order.
 public enum SettingID: Int, CaseIterable, Sendable {
-  case bind, redisPort, httpPort, unixSocket, tcpBacklog, tcpKeepalive, idleTimeout, httpIdleTimeout
+  case bind, redisPort, httpPort, formPort, formGroup, unixSocket, tcpBacklog, tcpKeepalive, idleTimeout,
+    httpIdleTimeout
   case maxMemory, eviction, maxEntries, defaultTTL, ttlJitter
   case namespace
   case origin, staleWhileRevalidate, staleIfError, absentTTL, earlyRefresh
@@ -29,6 +30,12 @@ extension Setting {
     Setting(
       .httpPort, "http-port", .doors, .integer(0...65535), "8080",
       "TCP port of the HTTP API, /health and /metrics; 0 closes this door."),
+    Setting(
+      .formPort, "form-port", .doors, .integer(0...65535), "0",
+      "One more TCP port of the HTTP API, for /api/get and /api/set (usually 9999); 0: none."),
+    Setting(
+      .formGroup, "form-group", .doors, .text, "default",
+      "The namespace of /api/get and /api/set where a request names no group."),
     Setting(
       .unixSocket, "unix-socket", .doors, .text, "",
       "Path of a Unix socket that speaks the Redis protocol; empty for none.", redis: RedisAlias("unixsocket", .text)),

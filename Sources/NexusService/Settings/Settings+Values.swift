@@ -7,6 +7,9 @@ extension Settings {
   public var redisPort: Int { number(.redisPort) }
   /// 0: this door is closed.
   public var httpPort: Int { number(.httpPort) }
+  /// 0: none.
+  public var formPort: Int { number(.formPort) }
+  public var formGroup: String { text(.formGroup) }
   /// Empty: none.
   public var unixSocket: String { text(.unixSocket) }
   public var tcpBacklog: Int { number(.tcpBacklog) }
