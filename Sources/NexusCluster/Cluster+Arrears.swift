@@ -20,6 +20,10 @@ extension Cluster: Arrears {
     }
   }
 
+  func merged(_ slots: SlotSet, from member: MemberNumber) {
+    loop.post { [self] in replicaKeeper?.run(.merged(slots, from: member)) }
+  }
+
   /// The loop may count what it wrote as brought to the member.
   func settleArrears(of member: MemberNumber, loop index: Int, through number: UInt64) {
     guard let copies, index < copies.ofLoops.count else { return }

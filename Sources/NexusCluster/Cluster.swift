@@ -66,7 +66,8 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
       clusterName: "\(configuration.clusterName)\n\(configuration.placementSettings)", secret: configuration.secret)
     identity = PeerIdentity(
       id: configuration.member.id, clusterName: configuration.clusterName,
-      productVersion: configuration.member.version, placementSettings: configuration.placementSettings, key: key)
+      productVersion: configuration.member.version, placementSettings: configuration.placementSettings, key: key,
+      startedAt: configuration.member.startedAt)
     seal = DatagramSeal(key)
     var member = configuration.member
     member.isJoining = configuration.expectsOthers

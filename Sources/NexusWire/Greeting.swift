@@ -15,9 +15,12 @@ public struct Hello: Hashable, Sendable, PeerMessage {
   /// What all members must have alike for their placements to agree, in words.
   public var placementSettings: String
 
+  /// Rises with every stream that this loop opens to the receiver, over restarts too; 0 from who does not count.
+  public var stream: UInt64
+
   public init(
     clusterName: String, memberID: String, protocolVersions: ClosedRange<UInt32>, productVersion: String, loop: UInt32,
-    nonce: [UInt8], placementSettings: String = ""
+    nonce: [UInt8], placementSettings: String = "", stream: UInt64 = 0
   ) {
     self.clusterName = clusterName
     self.memberID = memberID
@@ -26,6 +29,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
     self.loop = loop
     self.nonce = nonce
     self.placementSettings = placementSettings
+    self.stream = stream
   }
 
   private enum Field {
@@ -37,6 +41,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
     static let loop = WireField(6, "Hello.loop")
     static let nonce = WireField(7, "Hello.nonce")
     static let placementSettings = WireField(8, "Hello.placement_settings")
+    static let stream = WireField(9, "Hello.stream")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
@@ -48,6 +53,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
     sink.put(Field.loop, loop)
     sink.put(Field.nonce, nonce)
     sink.put(Field.placementSettings, placementSettings)
+    sink.put(Field.stream, stream)
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
@@ -63,6 +69,7 @@ public struct Hello: Hashable, Sendable, PeerMessage {
       case 6: loop = try reader.uint32(tag, Field.loop)
       case 7: nonce = [UInt8](try reader.bytes(tag, Field.nonce, atMost: WireLimits.nonceBytes))
       case 8: placementSettings = try reader.text(tag, Field.placementSettings)
+      case 9: stream = try reader.uint64(tag, Field.stream)
       default: try reader.skip(tag, "Hello")
       }
     }

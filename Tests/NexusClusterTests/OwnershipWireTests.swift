@@ -22,6 +22,7 @@ import Testing
     answer.stopped = [SlotsOfHolding(number: 3, slots: slots)]
     answer.later = SlotSet(40..<50)
     answer.executed = SlotSet(41..<42)
+    answer.unverified = SlotSet(9..<10)
     return [
       .claim(SlotClaim(id: 1 << 50, ask: 2, version: version, live: .max, slots: .all)), .claimAnswer(answer),
       .claimAnswer(SlotClaimAnswer(id: 0, ask: 0, version: PlacementVersion(digest: 0))),

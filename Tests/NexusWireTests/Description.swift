@@ -115,6 +115,7 @@ struct Description {
     put("\(path).loop", hello.loop)
     put("\(path).nonce", bytes: hello.nonce)
     put("\(path).placement_settings", hello.placementSettings)
+    put("\(path).stream", hello.stream)
   }
 
   mutating func add(_ path: String, _ proof: Proof) { put("\(path).hmac", bytes: proof.authenticationCode) }

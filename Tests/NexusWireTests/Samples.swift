@@ -127,7 +127,7 @@ struct Samples {
     return Hello(
       clusterName: text(), memberID: memberID().text, protocolVersions: lowest...max(lowest, number32()),
       productVersion: text(), loop: number32(), nonce: (0..<32).map { _ in UInt8(truncatingIfNeeded: dice.next()) },
-      placementSettings: text())
+      placementSettings: text(), stream: number())
   }
 
   mutating func membership() -> Membership {

@@ -8,7 +8,7 @@ import NexusWire
 final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @unchecked Sendable {
   private enum Phase {
     case waiting
-    case greeted(caller: MemberID, callerNonce: [UInt8], nonce: [UInt8])
+    case greeted(caller: MemberID, hello: Hello, nonce: [UInt8])
     case open(caller: MemberID)
     case closed
   }
@@ -26,6 +26,8 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   @exclusivity(unchecked) private var record = WriteRecord()
   private var assembler = FrameAssembler(frameLimitBytes: 640 << 20, limitBytes: 1 << 30)
   private var longFrames = LongFrames()
+  /// Whether effects of this stream may still be taken; nil where nothing is taken at all.
+  private var fence: StreamFence?
 
   /// The time a stranger has to greet, and to prove itself.
   private static let greetingMilliseconds = 5000
@@ -88,17 +90,19 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   private func readOther(_ item: FrameItem) throws(WireError) -> Bool {
     switch (item.kind, phase) {
     case (.hello, .waiting): greet(try Hello(decoding: item.bytes))
-    case (.proof, .greeted(let caller, let callerNonce, let nonce)):
-      check(try Proof(decoding: item.bytes), caller, callerNonce, nonce)
+    case (.proof, .greeted(let caller, let hello, let nonce)):
+      check(try Proof(decoding: item.bytes), caller, hello, nonce)
     case (.part, .open):
       guard let whole = try assembler.add(try Part(decoding: item.bytes)) else { return true }
       defer { whole.deallocate() }
       try read(whole.bytes, isAssembled: true)
-    case (.effects, .open): try takeEffects(item.bytes)
+    case (.effects, .open(let caller)): return try takeEffects(item.bytes, caller)
     case (.goodbye, _):
       stream?.finish(.ok)
       return false
-    case (_, .open(let caller)): owner.control.received(item.kind, Array(item.bytes), from: caller, self)
+    case (_, .open(let caller)):
+      if isPassed() { return false }
+      owner.control.received(item.kind, Array(item.bytes), from: caller, self)
     case (_, .closed): return false
     default:
       refuse("sent a message before its greeting")
@@ -107,10 +111,22 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     return true
   }
 
-  private func takeEffects(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
-    guard let confirmed = try owner.replicator?.take(bytes) else { return }
+  /// The sender goes on over a later stream: nothing more is taken from this one.
+  private func isPassed() -> Bool {
+    guard fence?.isPassed == true else { return false }
+    refuse("goes on over a later stream, and what still comes over this one is not taken")
+    return true
+  }
+
+  /// False: nothing more is taken.
+  private func takeEffects(_ bytes: UnsafeRawBufferPointer, _ caller: MemberID) throws(WireError) -> Bool {
+    if isPassed() { return false }
+    guard let confirmed = try owner.replicator?.take(bytes, from: owner.directory.number(of: caller)) else {
+      return true
+    }
     beginAnswers()
     PeerFrame.append(confirmed, to: &answers)
+    return true
   }
 
   // MARK: The greeting
@@ -119,7 +135,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     if let reason = owner.identity.objection(to: hello, expecting: nil) { return refuse(reason) }
     guard let caller = MemberID(hello.memberID) else { return }
     let nonce = randomBytes(PeerProof.nonceBytes)
-    phase = .greeted(caller: caller, callerNonce: hello.nonce, nonce: nonce)
+    phase = .greeted(caller: caller, hello: hello, nonce: nonce)
     let proof = PeerProof.make(
       owner.identity.key, role: .callee, callerNonce: hello.nonce, calleeNonce: nonce, caller: caller.text,
       callee: owner.identity.id.text)
@@ -130,13 +146,14 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     }
   }
 
-  private func check(_ proof: Proof, _ caller: MemberID, _ callerNonce: [UInt8], _ nonce: [UInt8]) {
+  private func check(_ proof: Proof, _ caller: MemberID, _ hello: Hello, _ nonce: [UInt8]) {
     let expected = PeerProof.make(
-      owner.identity.key, role: .caller, callerNonce: callerNonce, calleeNonce: nonce, caller: caller.text,
+      owner.identity.key, role: .caller, callerNonce: hello.nonce, calleeNonce: nonce, caller: caller.text,
       callee: owner.identity.id.text)
     guard PeerProof.matches(proof.authenticationCode, expected) else {
       return refuse("does not know this cluster's secret")
     }
+    fence = owner.replicator?.fences.begin(hello.stream, of: caller, loop: hello.loop)
     phase = .open(caller: caller)
     isOpen = true
   }

@@ -2,11 +2,11 @@ import NexusModel
 import NexusWire
 
 extension Hello {
-  init(_ identity: PeerIdentity, loop: Int, nonce: [UInt8]) {
+  init(_ identity: PeerIdentity, loop: Int, nonce: [UInt8], stream: UInt64 = 0) {
     self.init(
       clusterName: identity.clusterName, memberID: identity.id.text,
       protocolVersions: PeerIdentity.protocolVersions, productVersion: identity.productVersion, loop: UInt32(loop),
-      nonce: nonce, placementSettings: identity.placementSettings)
+      nonce: nonce, placementSettings: identity.placementSettings, stream: stream)
   }
 }
 

@@ -13,6 +13,8 @@ struct PeerIdentity: Sendable {
   /// What all members must have alike, in words.
   var placementSettings: String
   var key: ClusterKey
+  /// Milliseconds since 1970 when this process started: its streams have higher numbers than those of an earlier one.
+  var startedAt: UInt64 = 0
 }
 
 /// The members that this node can reach, by its numbers for them. Made anew by the control loop when something changes.

@@ -25,6 +25,8 @@ final class PeerLink: MessageStreamHandler {
   @exclusivity(unchecked) private var pending = PendingOperations()
   @exclusivity(unchecked) private var isDirty = false
   private var failures = 0
+  /// Of the last stream: see `StreamFences`.
+  private var streamNumber: UInt64
   /// When something came last, and until when reads go elsewhere because nothing does.
   @exclusivity(unchecked) private var heardAt: UInt64 = 0
   @exclusivity(unchecked) private var silentUntil: UInt64 = 0
@@ -44,6 +46,7 @@ final class PeerLink: MessageStreamHandler {
     self.owner = owner
     self.number = number
     self.entry = entry
+    streamNumber = StreamFences.first(startedAt: owner.identity.startedAt)
   }
 
   deinit {
@@ -203,6 +206,7 @@ final class PeerLink: MessageStreamHandler {
   private func connect() {
     let nonce = randomBytes(PeerProof.nonceBytes)
     phase = .greeting(nonce: nonce)
+    streamNumber += 1
     let opened = owner.streams.open(
       to: entry.address, path: PeerIdentity.path, headers: [], timeoutMilliseconds: nil, self)
     // Where it cannot even be tried, `closed` has come already.
@@ -214,7 +218,8 @@ final class PeerLink: MessageStreamHandler {
     self.stream = stream
     _ = stream.send { frame in
       PeerFrame.begin(&frame, placementVersion: owner.directory.version)
-      PeerFrame.append(Hello(owner.identity, loop: owner.loop.index, nonce: nonce), to: &frame)
+      let hello = Hello(owner.identity, loop: owner.loop.index, nonce: nonce, stream: streamNumber)
+      PeerFrame.append(hello, to: &frame)
     }
   }
 
@@ -271,6 +276,7 @@ final class PeerLink: MessageStreamHandler {
     }
     phase = .open
     failures = 0
+    owner.replicator?.opened(number)
     sendEarly()
     flush()
     owner.wake()

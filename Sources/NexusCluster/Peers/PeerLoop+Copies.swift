@@ -72,7 +72,7 @@ extension PeerLoop: ReplicaWaiter {
       losses &+= 1
       lostAt[member] = losses
     }
-    replicator?.lost(member)
+    replicator?.lost(member, wasOpen: wasOpen)
   }
 
   func wasLost(_ member: MemberNumber, since losses: UInt32) -> Bool { lostAt[member].map { $0 > losses } ?? false }

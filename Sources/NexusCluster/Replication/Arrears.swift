@@ -12,6 +12,9 @@ protocol Arrears: AnyObject, Sendable {
   func mark(_ slots: SlotSet, for member: MemberNumber, loop: Int, number: UInt64)
   /// These keys were changed, and the member was not sent how.
   func hint(_ keys: HintedKeys, for member: MemberNumber, loop: Int, number: UInt64)
+  /// Effects of this member brought news of slots that this node executes, or that the member does not: whoever shares
+  /// them may lack it.
+  func merged(_ slots: SlotSet, from member: MemberNumber)
 }
 
 /// Keys of slots that this node executes, with the stamps of their newest versions.
@@ -20,6 +23,8 @@ struct HintedKeys: Sendable {
     var namespace: NamespaceNumber
     var slot: Slot
     var stamp: Stamp
+    /// This version was evicted.
+    var isEvicted: Bool
     /// Where the key ends in `bytes`; it begins where the one before it ends.
     var end: Int
   }
@@ -27,9 +32,11 @@ struct HintedKeys: Sendable {
   private(set) var keys: [Key] = []
   private(set) var bytes: [UInt8] = []
 
-  mutating func add(_ key: UnsafeRawBufferPointer, _ namespace: NamespaceNumber, _ slot: Slot, _ stamp: Stamp) {
+  mutating func add(
+    _ key: UnsafeRawBufferPointer, _ namespace: NamespaceNumber, _ slot: Slot, _ stamp: Stamp, isEvicted: Bool
+  ) {
     bytes += key
-    keys.append(Key(namespace: namespace, slot: slot, stamp: stamp, end: bytes.count))
+    keys.append(Key(namespace: namespace, slot: slot, stamp: stamp, isEvicted: isEvicted, end: bytes.count))
   }
 
   var slots: SlotSet { SlotSet(keys.map(\.slot)) }

@@ -28,10 +28,12 @@ struct EffectReceiver {
 
   func deallocate() { incoming.deallocate() }
 
+  /// - Parameter unexpected: gets the slots of news that came from another member than the one that executes them. That
+  /// may be this node: whoever brings it does not know yet.
   /// - Returns: what the sender is told; nil where there was nothing.
   func take(
-    _ bytes: UnsafeRawBufferPointer, _ map: CopyMap, _ tallies: UnsafeMutablePointer<ReplicationTallies>,
-    now: UnixMilliseconds
+    _ bytes: UnsafeRawBufferPointer, from member: MemberNumber?, _ map: CopyMap,
+    _ tallies: UnsafeMutablePointer<ReplicationTallies>, _ unexpected: inout SlotSet, now: UnixMilliseconds
   ) throws(WireError) -> Confirmed? {
     let effects = try Effects(decoding: bytes)
     let bound = ClockBound(aheadMilliseconds: Int64(node.settings.clockBoundMilliseconds))
@@ -47,17 +49,18 @@ struct EffectReceiver {
       count &+= 1
       next &+= 1
       if count == Self.most {
-        apply(count, map, bound, tallies, now, &refused)
+        apply(count, member, map, bound, tallies, now, &refused, &unexpected)
         count = 0
       }
     }
-    apply(count, map, bound, tallies, now, &refused)
+    apply(count, member, map, bound, tallies, now, &refused, &unexpected)
     return next == effects.firstSequence ? nil : Confirmed(through: next - 1, refused: refused)
   }
 
   private func apply(
-    _ count: Int, _ map: CopyMap, _ bound: ClockBound, _ tallies: UnsafeMutablePointer<ReplicationTallies>,
-    _ now: UnixMilliseconds, _ refused: inout [UInt64]
+    _ count: Int, _ member: MemberNumber?, _ map: CopyMap, _ bound: ClockBound,
+    _ tallies: UnsafeMutablePointer<ReplicationTallies>, _ now: UnixMilliseconds, _ refused: inout [UInt64],
+    _ unexpected: inout SlotSet
   ) {
     for index in 0..<count { node.store.prefetchEntry(incoming[index].key) }
     for index in 0..<count {
@@ -76,7 +79,10 @@ struct EffectReceiver {
         continue
       }
       switch node.store.merge(one.pointee.key, version, as: worker, now: now) {
-      case .applied: tallies.pointee.applied.add()
+      case .applied:
+        tallies.pointee.applied.add()
+        let slot = one.pointee.key.slot
+        if member == nil || node.routes[slot: slot].member != member { unexpected.insert(Slot(index: slot)) }
       case .older, .same, .flushed: tallies.pointee.older.add()
       case .outOfMemory, .refused:
         refused.append(one.pointee.sequence)

@@ -16,6 +16,7 @@ final class LoopReplicator: @unchecked Sendable {
   /// The loop outlives it.
   unowned(unsafe) let owner: PeerLoop
   private unowned(unsafe) let arrears: any Arrears
+  let fences: StreamFences
   private let routes: SlotRoutes
   @exclusivity(unchecked) private(set) var map: CopyMap
   /// The map's, at hand.
@@ -45,6 +46,9 @@ final class LoopReplicator: @unchecked Sendable {
   @exclusivity(unchecked) private var members: [MemberNumber] = []
   private var lagsAt: UInt64 = 0
   private let receiver: EffectReceiver
+  /// Members whose streams broke and have not been followed by new ones, since when.
+  private var broken: [MemberNumber: UInt64] = [:]
+  private var isReconnecting = false
 
   /// A part of a set's entries in a frame.
   private struct Stretch {
@@ -57,9 +61,10 @@ final class LoopReplicator: @unchecked Sendable {
   /// A frame takes stretches until it has so many bytes.
   private static let frameBytes = 192 * 1024
 
-  init(_ owner: PeerLoop, _ arrears: any Arrears, configuredCopies: Int) {
+  init(_ owner: PeerLoop, _ arrears: any Arrears, _ fences: StreamFences, configuredCopies: Int) {
     self.owner = owner
     self.arrears = arrears
+    self.fences = fences
     routes = owner.node.routes
     receiver = EffectReceiver(owner.node, loop: owner.loop.index)
     map = CopyMap(configuredCopies: configuredCopies)
@@ -220,7 +225,7 @@ final class LoopReplicator: @unchecked Sendable {
       try? Effects(decoding: set.pointee.bytes.bytes).each { entry in
         hints.add(
           entry.key, NamespaceNumber(truncatingIfNeeded: entry.namespace),
-          Slot(index: set.pointee.slots[index]), Stamp(rawValue: entry.stamp))
+          Slot(index: set.pointee.slots[index]), Stamp(rawValue: entry.stamp), isEvicted: entry.kind == .evicted)
         index += 1
       }
     }
@@ -232,8 +237,10 @@ final class LoopReplicator: @unchecked Sendable {
   // MARK: Hearing
 
   /// Another member's effects. What it is told.
-  func take(_ effects: UnsafeRawBufferPointer) throws(WireError) -> Confirmed? {
-    try receiver.take(effects, map, tallies, now: owner.loop.now)
+  func take(_ effects: UnsafeRawBufferPointer, from member: MemberNumber?) throws(WireError) -> Confirmed? {
+    var unexpected = SlotSet()
+    defer { if !unexpected.isEmpty, let member { arrears.merged(unexpected, from: member) } }
+    return try receiver.take(effects, from: member, map, tallies, &unexpected, now: owner.loop.now)
   }
 
   func confirmed(_ member: MemberNumber, _ confirmed: Confirmed) {
@@ -247,7 +254,8 @@ final class LoopReplicator: @unchecked Sendable {
   }
 
   /// The connection to the member is lost, or was never made.
-  func lost(_ member: MemberNumber) {
+  func lost(_ member: MemberNumber, wasOpen: Bool) {
+    if wasOpen { reconnect(member) }
     let slots = acknowledgements.lose(member, into: &resolved)
     if !slots.isEmpty { mark(slots, member) }
     resolve()
@@ -261,7 +269,30 @@ final class LoopReplicator: @unchecked Sendable {
   /// Everything that the member lacked, as far as it was told with this number, has been brought.
   func settle(_ member: MemberNumber, through number: UInt64) { acknowledgements.settle(member, through: number) }
 
-  /// What reports see of it, now and then.
+  /// A new stream begins although nothing is to be sent: only then nothing more is taken from the old one.
+  private func reconnect(_ member: MemberNumber) {
+    if broken[member] == nil { (broken[member], lagsAt) = (now, 0) }
+    guard !isReconnecting else { return }
+    isReconnecting = true
+    owner.loop.after(milliseconds: Self.reconnectMilliseconds) { [self] in
+      isReconnecting = false
+      // Who is dead is connected to when it is back.
+      for member in broken.keys where owner.directory.entry(member)?.isLive == true {
+        owner.replicaLink(to: member)?.prepare()
+        reconnect(member)
+      }
+      publishLags()
+    }
+  }
+
+  private static let reconnectMilliseconds = 200
+
+  func opened(_ member: MemberNumber) {
+    if broken.removeValue(forKey: member) != nil { lagsAt = 0 }
+  }
+
+  /// What reports see of it, now and then. A stream that broke and was not followed by another may still bring what was
+  /// sent over it: the member lags since then.
   func publishLags() {
     guard now >= lagsAt else { return }
     lagsAt = now + 200
@@ -269,6 +300,11 @@ final class LoopReplicator: @unchecked Sendable {
     for member in Set(map.sets.joined()) {
       let lag = acknowledgements.lag(of: member, now: now)
       if lag.effects > 0 { found[member] = lag }
+    }
+    for (member, since) in broken where owner.directory.entry(member)?.isLive == true {
+      var lag = found[member] ?? Acknowledgements.Lag()
+      lag.milliseconds = max(lag.milliseconds, now - min(now, since))
+      found[member] = lag
     }
     lags.withLock { $0 = found }
   }

@@ -132,15 +132,25 @@ extension ReplicaKeeper {
       return runHints(.failed(portion: portion, member))
     }
     portions[member] = (portion, now + Self.portionMilliseconds)
+    var dropped: [SlotDrops] = []
+    var unknown = SlotSet()
     for hint in noted {
       let version = hint.version
       let isSent = store.version(of: version.hash, in: hint.slot.index, of: version.namespace, as: worker) {
         link.send(
           ReplicationPost(.versions(id: 0, [WireEntry($1, key: $0.bytes, namespace: UInt32(version.namespace))])))
       }
-      // What is gone without a trace has expired or was evicted: repair finds it if the member still has it.
-      if !isSent { continue }
+      guard !isSent else { continue }
+      // It is gone without a trace, and so is everything older: unless this node has lost it since, and it is alive
+      // elsewhere.
+      if hint.isEvicted || repair.completeSlots.contains(hint.slot) {
+        dropped.append(SlotDrops(slot: hint.slot, versions: [version]))
+      } else {
+        unknown.insert(hint.slot)
+      }
     }
+    if !dropped.isEmpty { send(.drop(version: viewed, dropped), to: member) }
+    if !unknown.isEmpty { run(.marked(unknown, member)) }
     link.send(ReplicationPost(.versions(id: portion, [])))
   }
 }

@@ -155,6 +155,14 @@ final class ReplicaKeeper {
     run(.execute(slots, isTakenOver: isTakenOver))
   }
 
+  /// Everything that was handed over of these has come. What came after copies had been compared may be nobody else's.
+  func received(_ slots: SlotSet) {
+    let known = slots.intersection(executed)
+    if !known.isEmpty { run(.merged(known, from: sets?.me ?? 0)) }
+    let new = slots.subtracting(known)
+    if !new.isEmpty { execute(new, isTakenOver: false) }
+  }
+
   func stop(_ slots: SlotSet) {
     executed.subtract(slots)
     run(.stop(slots))
@@ -172,8 +180,15 @@ final class ReplicaKeeper {
 
   // MARK: Keys that are needed before their slot is verified
 
-  func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void) {
-    let others = (sets?.members(of: slot) ?? []).filter { $0 != 0 && sets?.isLive($0) == true }
+  /// - Parameter holders: members that keep entries of the slot although they may have no place for it.
+  func settle(
+    _ slot: Slot, _ keys: [SettledKey], askingToo holders: [MemberNumber], _ done: @escaping @Sendable () -> Void
+  ) {
+    var others: [MemberNumber] = []
+    for member in holders + (sets?.members(of: slot) ?? []) {
+      let isAsked = member != 0 && sets?.isLive(member) == true && !others.contains(member)
+      if isAsked, others.count < ReplicaReads.peersMost { others.append(member) }
+    }
     let batch = KeyBatch(keys.count, done)
     for name in keys {
       lastRead += 1
@@ -184,7 +199,7 @@ final class ReplicaKeeper {
       let read = ReplicaReads.Read(
         id: id, slot: slot, key: key, have: copies.version(of: key, in: slot), needed: others.count, repairs: false,
         deadline: now + Self.readMilliseconds)
-      runReads(.read(read, of: Array(others)))
+      runReads(.read(read, of: others))
     }
   }
 
@@ -308,7 +323,8 @@ final class ReplicaKeeper {
         runHints(
           .missed(
             Hints.Hint(
-              slot: key.slot, version: KeyVersion(hash: hash, stamp: key.stamp, namespace: key.namespace)),
+              slot: key.slot, version: KeyVersion(hash: hash, stamp: key.stamp, namespace: key.namespace),
+              isEvicted: key.isEvicted),
             by: member))
       }
     }

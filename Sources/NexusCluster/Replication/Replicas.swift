@@ -23,7 +23,8 @@ final class Replicas: @unchecked Sendable {
 
   /// Before any loop runs.
   func attach(_ peers: [PeerLoop], _ arrears: any Arrears, _ store: Store) {
-    ofLoops = peers.map { LoopReplicator($0, arrears, configuredCopies: configuredCopies) }
+    let fences = StreamFences()
+    ofLoops = peers.map { LoopReplicator($0, arrears, fences, configuredCopies: configuredCopies) }
     for (peer, replicator) in zip(peers, ofLoops) { peer.replicator = replicator }
     let table = UnsafeMutablePointer<Unmanaged<LoopReplicator>>.allocate(capacity: ofLoops.count)
     for (index, replicator) in ofLoops.enumerated() {

@@ -205,6 +205,7 @@ private struct ClaimAnswerWire: WireMessage {
     static let later = WireField(7, "ClaimAnswer.later")
     static let executed = WireField(8, "ClaimAnswer.executed")
     static let ask = WireField(9, "ClaimAnswer.ask")
+    static let unverified = WireField(10, "ClaimAnswer.unverified")
   }
 
   init(_ value: SlotClaimAnswer) { self.value = value }
@@ -219,6 +220,7 @@ private struct ClaimAnswerWire: WireMessage {
     sink.element(Field.later, SlotList(value.later))
     sink.element(Field.executed, SlotList(value.executed))
     sink.put(Field.ask, value.ask)
+    sink.element(Field.unverified, SlotList(value.unverified))
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -234,6 +236,7 @@ private struct ClaimAnswerWire: WireMessage {
       case 7: value.later = try reader.nested(tag, Field.later, SlotList.self).set
       case 8: value.executed = try reader.nested(tag, Field.executed, SlotList.self).set
       case 9: value.ask = try reader.uint64(tag, Field.ask)
+      case 10: value.unverified = try reader.nested(tag, Field.unverified, SlotList.self).set
       default: try reader.skip(tag, "ClaimAnswer")
       }
     }

@@ -8,7 +8,9 @@ import NexusWire
 extension SlotKeeper {
   /// Calls back when the keys are settled here, or the slot is not executed here any more.
   func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void) {
-    if let keeper = cluster.replicaKeeper, unverified.contains(slot) { return keeper.settle(slot, keys, done) }
+    if let keeper = cluster.replicaKeeper, doubts.unverified.contains(slot) {
+      return keeper.settle(slot, keys, askingToo: doubts.holders(of: slot), done)
+    }
     lastWaiter += 1
     waiters[lastWaiter] = done
     carryOut(fetches.want(keys, of: slot, waiter: lastWaiter, now: now) { [unowned self] in hasLocal($1) })

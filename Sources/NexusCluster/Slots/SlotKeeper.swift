@@ -107,21 +107,9 @@ final class SlotKeeper {
   }
 
   /// Of whatever has copies.
-  private var copies: ReplicaKeeper? { cluster.replicaKeeper }
-  /// Executed, by the ownership whole, and not yet known to have what other members have.
-  private(set) var unverified = SlotSet()
-
-  /// Everything that live members have of these is here.
-  func verified(_ slots: SlotSet) {
-    let slots = slots.intersection(unverified)
-    guard !slots.isEmpty else { return }
-    unverified.subtract(slots)
-    each(slots) { slot in
-      node.incoming.end(slot)
-      node.routes.set(slot, .here)
-    }
-    cluster.routesChanged()
-  }
+  var copies: ReplicaKeeper? { cluster.replicaKeeper }
+  /// Where there are copies.
+  var doubts = SlotDoubts()
 
   private func sayAway() {
     let still = lastStep.map { now - $0 } ?? 0
@@ -153,14 +141,15 @@ final class SlotKeeper {
         node.routes.set(slot, route)
         expected[slot.index] = nil
         holdings[slot.index] = holding
-        // It has all that there is, as far as this node knows: whoever gets it gets everything.
-        if unverified.contains(slot) { node.incoming.end(slot) }
+        // It has all that there is, as far as this node knows: whoever gets it gets everything, and is told.
+        if doubts.unverified.contains(slot), doubts.isWhole(slot) { node.incoming.end(slot) }
       }
-      unverified.subtract(slots)
+      doubts.stop(slots)
       copies?.stop(slots)
       return true
     case .forget(let slots):
       endStreams(of: slots)
+      doubts.forget(slots)
       slots.forEach { forget($0) }
     case .execute(let slots, let sources, let keepsSettled):
       endStreams(of: slots)
@@ -173,16 +162,11 @@ final class SlotKeeper {
         }
         node.routes.set(slot, sources.isEmpty && copies == nil ? .here : .incoming)
       }
-      if sources.isEmpty { takeOver(slots) }
+      takeOver(slots, from: sources)
       return true
     case .whole(let slots):
-      each(slots) { slot in
-        expected[slot.index] = nil
-        guard !unverified.contains(slot) else { return }
-        node.incoming.end(slot)
-        node.routes.set(slot, .here)
-      }
-      copies?.execute(slots.subtracting(unverified), isTakenOver: false)
+      slots.forEach { expected[$0.index] = nil }
+      becomeWhole(slots)
       return true
     case .route(let slots, let route):
       slots.forEach { node.routes.set($0, route) }
@@ -190,7 +174,8 @@ final class SlotKeeper {
     case .expect(let slots, let pull, let member, let local):
       slots.forEach { expected[$0.index] = Expected(pull: pull, from: member, local: local) }
     case .sources: break
-    case .send(let message, let member): cluster.controlPeers.controlLink(to: member)?.send(OwnershipPost(message))
+    case .send(let message, let member):
+      cluster.controlPeers.controlLink(to: member)?.send(OwnershipPost(doubts.completed(message)))
     case .stream(let slots, let holding, let pull, let member):
       streams.removeAll { $0.member == member && !$0.slots.intersection(slots).isEmpty }
       streams.append(SlotStream(slots: slots, holding: holding, pull: pull, member: member))
@@ -203,19 +188,12 @@ final class SlotKeeper {
     return false
   }
 
-  /// Nobody handed them over: other members may have newer versions of their keys, so these are asked first.
-  private func takeOver(_ slots: SlotSet) {
-    guard let copies else { return }
-    unverified.formUnion(slots)
-    copies.execute(slots, isTakenOver: true)
-  }
-
   private func endStreams(of slots: SlotSet) {
     for index in streams.indices { streams[index].drop(slots) }
     streams.removeAll { $0.isDone }
   }
 
-  private func each(_ slots: SlotSet, _ body: (Slot) -> Void) {
+  func each(_ slots: SlotSet, _ body: (Slot) -> Void) {
     slots.forEach { slot in store.withSlot(slot.index, as: worker) { body(slot) } }
   }
 
@@ -241,7 +219,11 @@ final class SlotKeeper {
   func received(_ kind: FrameKind, _ bytes: [UInt8], from member: MemberNumber) throws(WireError) {
     try bytes.reading { bytes throws(WireError) in
       switch kind {
-      case .ownership: step(.received(try OwnershipPost(decoding: bytes).message, from: member))
+      case .ownership:
+        let message = try OwnershipPost(decoding: bytes).message
+        doubts.follow(message)
+        step(.received(message, from: member))
+        doubts.follow(nil)
       case .entries: take(try Entries(decoding: bytes), from: member)
       case .fetch: answer(try Fetch(decoding: bytes), to: member)
       case .fetched: take(try Fetched(decoding: bytes), from: member)
@@ -268,6 +250,7 @@ final class SlotKeeper {
     let arrival = Arrival(pull: entries.pull, from: member)
     if entries.isLast {
       arrived[arrival, default: SlotSet()].insert(entries.slot)
+      doubts.arrived(entries.slot)
     } else if arrived[arrival] == nil {
       arrived[arrival] = SlotSet()
     }
@@ -289,7 +272,7 @@ final class SlotKeeper {
   func settle(absent key: Key, overridesLocal: Bool) {
     guard !node.incoming.isSettled(key) else { return }
     if overridesLocal, !isStamped { removeEntry(key) }
-    node.incoming.settle(key)
+    settle(key)
   }
 
   /// Takes a version that has come, if it is newer than what is here, and settles its key.
@@ -298,7 +281,7 @@ final class SlotKeeper {
     if entry.namespace <= UInt32(NamespaceNumber.max), let version = Version(entry) {
       _ = store.merge(key, version, as: worker, now: wallClock)
     }
-    store.withSlot(key.slot, as: worker) { node.incoming.settle(key) }
+    store.withSlot(key.slot, as: worker) { settle(key) }
   }
 
   /// Puts an entry that has come, unless the key is settled already, and settles it.

@@ -77,6 +77,9 @@ public struct SlotClaimAnswer: Hashable, Sendable {
   public var later = SlotSet()
   /// Of `later`: the answering member executes them and will go on until it is asked again.
   public var executed = SlotSet()
+  /// Of `handedOver`: the answering member took them over from nobody, and others may have what it lacks. The ownership
+  /// hands it on; shells say it and heed it, for it is about copies.
+  public var unverified = SlotSet()
 
   public init(id: UInt64, ask: UInt64, version: PlacementVersion) {
     self.id = id

@@ -17,6 +17,7 @@ final class FakeNetwork {
 
   fileprivate func open(from: UInt16, to: UInt16, _ path: String, _ handler: any MessageStreamHandler) -> FakeStream {
     let caller = FakeStream(self, from, to, handler)
+    caller.isCaller = true
     streams.append(caller)
     caller.arriving.append(.begin(path))
     return caller
@@ -40,8 +41,19 @@ final class FakeNetwork {
     }
   }
 
+  /// Connections that this member has opened to that one break at its end. What is on its way stays there until
+  /// `deliverLate`.
+  func tear(from: UInt16, to: UInt16) {
+    for stream in streams where stream.from == from && stream.to == to && stream.isCaller {
+      stream.other?.isHeld = true
+      stream.end(CallEnd(CallStatus(.unavailable, "the connection broke"), .lost))
+    }
+  }
+
+  func deliverLate() { for stream in streams { stream.isHeld = false } }
+
   private func isRunning(_ stream: FakeStream) -> Bool {
-    !stopped.contains(stream.from) && !stopped.contains(stream.to)
+    !stopped.contains(stream.from) && !stopped.contains(stream.to) && !stream.isHeld
   }
 
   /// There is something to deliver.
@@ -99,6 +111,8 @@ final class FakeStream: MessageStream {
   fileprivate weak var other: FakeStream?
   /// What comes to this end.
   fileprivate var arriving: [Arrival] = []
+  fileprivate var isCaller = false
+  fileprivate var isHeld = false
   fileprivate var hasEnded: Bool { handler == nil }
 
   fileprivate init(_ network: FakeNetwork, _ from: UInt16, _ to: UInt16, _ handler: any MessageStreamHandler) {

@@ -267,6 +267,25 @@ struct ArrearStories {
     #expect(cluster.stored("{\(key)}299") == ["y", "y"])
   }
 
+  @Test("what was evicted meanwhile is noted as evicted")
+  func evicted() throws {
+    let cluster = SmallCluster(2, copies: 2)
+    let (key, other) = (cluster.key(of: 0, "a"), cluster.key(of: 0, "b"))
+    let owner = cluster.members[0]
+    var settings = owner.node.store.settings(of: 0)!
+    settings.limitBytes = 2000
+    owner.node.store.configure(0, settings, as: 9)
+    let client = cluster.connect(0)
+    let value = String(repeating: "v", count: 1200)
+    #expect(client.ask("SET \(key) \(value)") == "+OK|")
+    cluster.network.gone = [SmallCluster.port(1)]
+    cluster.network.breakConnections(of: SmallCluster.port(1))
+    cluster.settle()
+    #expect(client.ask("SET \(other) \(value)") == "+OK|")
+    #expect(cluster.stored(key) == ["-", value])
+    #expect(owner.control.evicted[1] == [key] && owner.control.hinted[1]?.sorted() == [key, other])
+  }
+
   @Test("a member without a place for the slot refuses, and the sender hears of it")
   func notAMember() {
     let cluster = SmallCluster(3, copies: 2)

@@ -338,6 +338,9 @@ final class FakeControl: PeerControl, Arrears, @unchecked Sendable {
   private(set) var marked: [MemberNumber: SlotSet] = [:]
   private(set) var hinted: [MemberNumber: [String]] = [:]
   private(set) var numbers: [MemberNumber: UInt64] = [:]
+  /// News of slots that came from another member than the one that executes them, by that member.
+  private(set) var merged: [MemberNumber: SlotSet] = [:]
+  private(set) var evicted: [MemberNumber: [String]] = [:]
 
   func lostConnection(to member: MemberNumber) {}
   func sawOtherPlacement(of member: MemberID, _ version: PlacementVersion) {}
@@ -353,11 +356,15 @@ final class FakeControl: PeerControl, Arrears, @unchecked Sendable {
   func hint(_ keys: HintedKeys, for member: MemberNumber, loop: Int, number: UInt64) {
     var start = 0
     for key in keys.keys {
-      hinted[member, default: []].append(String(decoding: keys.bytes[start..<key.end], as: UTF8.self))
+      let name = String(decoding: keys.bytes[start..<key.end], as: UTF8.self)
+      hinted[member, default: []].append(name)
+      if key.isEvicted { evicted[member, default: []].append(name) }
       start = key.end
     }
     numbers[member] = number
   }
+
+  func merged(_ slots: SlotSet, from member: MemberNumber) { merged[member, default: SlotSet()].formUnion(slots) }
 }
 
 final class SmallFace: ClusterFace, @unchecked Sendable {
