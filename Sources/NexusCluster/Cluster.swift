@@ -42,6 +42,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   private var publishedAt: UInt64 = 0
   private var refusals: [DatagramRefusal: UInt64] = [:]
   var complaints = Complaints()
+  var announcer = Announcer()
   private let shared: Guarded<ClusterPicture>
 
   /// Opens the UDP socket; nothing is sent before `begin`.
@@ -239,6 +240,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
       case .changed(let record, let old):
         hasChanged = true
         tell(record, old)
+        announce(record)
       case .digestChanged: break
       case .conflict(let conflict): onConflict(conflict)
       case .misdirected(let record, let other):
@@ -328,8 +330,11 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
       return becomeMember()
     }
     for record in records { _ = roster.number(of: record.member.id) }
+    if hasJoined { announce(gossip.me) }
     if Placement.version(of: records, settings: configuration.ring) != placement?.version {
+      let previous = placement
       placement = Placement(of: records, settings: configuration.ring, previous: placement)
+      if hasJoined { announceMoves(previous) }
     }
     guard let placement else { return }
     let directory = roster.directory(records, placement, isMember: hasJoined)
@@ -362,6 +367,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     picture.isReady =
       hasJoined && progress.incoming == 0 && progress.awaited == 0 && (replicaKeeper?.unsettledCount ?? 0) == 0
     shared.withLock { $0 = picture }
+    if picture.isReady, picture.outgoingCount == 0 { announceSettled(progress.executed) }
   }
 
   /// The routes that the loops' parked operations may wait for have changed.

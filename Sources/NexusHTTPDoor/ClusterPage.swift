@@ -41,8 +41,7 @@ struct ClusterPage {
     out.appendJSONString(picture.clusterName)
     out.append(",\"node\":")
     out.appendJSONString(myself.text)
-    let digest = String(picture.version.digest, radix: 16)
-    out.append(",\"version\":\"" + String(repeating: "0", count: 16 - digest.count) + digest + "\"")
+    out.append(",\"version\":\"\(picture.version.text)\"" as String)
     let reason = whyNotReady
     out.append(",\"ready\":\(reason == nil)")
     if let reason {

@@ -13,6 +13,8 @@ struct Exchange {
     /// The other member's reply, which the connection sends as soon as it runs again. To be freed.
     case answered(Reply)
     case replied
+    /// An event stream, by its number.
+    case streaming(UInt64)
   }
 
   struct Forwarding {

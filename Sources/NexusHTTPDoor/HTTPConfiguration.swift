@@ -15,6 +15,10 @@ public struct HTTPConfiguration: Sendable {
   public var connectionMemoryBytes: Int = 8 << 10
   /// A connection on which nothing moves for so long is closed.
   public var idleTimeoutSeconds: Int = 60
+  /// Event streams of one loop.
+  public var eventReadersMost: Int = 256
+  /// A stream on which nothing happens says so once in a while: who has gone is noticed then.
+  public var heartbeatMilliseconds: Int = 15_000
 
   public init() {}
 }

@@ -28,7 +28,7 @@ extension HTTPDoor {
       return receive(piece, begun)
     }
     switch begun.pointee.phase {
-    case .replied, .forwarded: return .YES
+    case .replied, .forwarded, .streaming: return .YES
     case .answered(let reply): return send(reply, begun, connection)
     case .discarding(let problem): return send(refused(problem), begun, connection)
     case .reading:
@@ -131,6 +131,13 @@ extension HTTPDoor {
       responder.keyspace.statistics.pointee.noteLatency(nanoseconds: loop.monotonicNanoseconds &- start)
       return send(reply, exchange, connection)
     case .elsewhere(let request): return forward(request, exchange, connection, begunAt: start)
+    case .events(let query):
+      guard let number = streams.open(query, connection) else {
+        return send(refused(.tooManyReaders(limit: configuration.eventReadersMost)), exchange, connection)
+      }
+      responder.countStream()
+      exchange.pointee.phase = .streaming(number)
+      return .YES
     }
   }
 
@@ -174,7 +181,11 @@ extension HTTPDoor {
   func completed(_ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>) {
     guard let exchange = slot.pointee?.assumingMemoryBound(to: Exchange.self) else { return }
     slot.pointee = nil
-    if case .answered(let reply) = exchange.pointee.phase { reply.deallocate() }
+    switch exchange.pointee.phase {
+    case .answered(let reply): reply.deallocate()
+    case .streaming(let number): streams.closed(number)
+    default: break
+    }
     release(&exchange.pointee.upload)
     responder.pendingReplyBytes -= exchange.pointee.replyBytes
     hold(-exchange.pointee.replyBytes)

@@ -26,6 +26,7 @@ public final class HTTPDoor: WatchedDescriptor {
   var exchanges = ExchangePool()
   /// Requests that other members have been asked, by their tickets.
   var forwarded = ForwardedExchanges()
+  let streams: EventStreams
   /// Connections go on since the library last ran.
   var hasResumed = false
   /// Invariant: set from the end of `init` until `stop`. Its callbacks hold this object unretained.
@@ -40,6 +41,7 @@ public final class HTTPDoor: WatchedDescriptor {
     self.configuration = configuration
     gauge = node.store.configuration.outside
     responder = Responder(node: node, loop: loop.index, configuration: configuration, seed: seed &+ UInt64(loop.index))
+    streams = EventStreams(node, loop: loop, configuration)
     let listener = try Listener(address: configuration.address, port: configuration.port)
     port = listener.port
 
@@ -60,7 +62,8 @@ public final class HTTPDoor: WatchedDescriptor {
     options.connection_memory_bytes = configuration.connectionMemoryBytes
     options.connection_limit = UInt32(clamping: configuration.connectionLimit)
     options.idle_timeout_seconds = UInt32(clamping: configuration.idleTimeoutSeconds)
-    options.suspends = node.settings.isClustered || node.routes.isClustered || node.mayFill ? 1 : 0
+    // While other members are asked, and while event streams have nothing to say.
+    options.suspends = 1
     guard let daemon = nexus_mhd_start(&options) else {
       close(listener.descriptor)
       throw HTTPDoorFailure(
@@ -68,6 +71,7 @@ public final class HTTPDoor: WatchedDescriptor {
     }
     self.daemon = daemon
     descriptor = nexus_mhd_epoll_descriptor(daemon)
+    streams.begin { [unowned self] in ready() }
   }
 
   deinit {
@@ -78,18 +82,20 @@ public final class HTTPDoor: WatchedDescriptor {
   // MARK: Driven by the loop
 
   public func ready() {
+    streams.beatIfDue()
     if let daemon { MHD_run(daemon) }
   }
 
   public func nextTimeout() -> Int? {
     var milliseconds: UInt64 = 0
-    guard let daemon, MHD_get_timeout(daemon, &milliseconds) == .YES else { return nil }
-    return Int(clamping: milliseconds)
+    guard let daemon, MHD_get_timeout(daemon, &milliseconds) == .YES else { return streams.untilBeat }
+    return min(Int(clamping: milliseconds), streams.untilBeat ?? .max)
   }
 
   /// From now on no new connection is taken, and /health/ready says 503. Those that are open go on.
   public func stopAccepting() {
     responder.isReady = false
+    streams.end()
     guard let daemon, acceptsConnections else { return }
     acceptsConnections = false
     let listener = MHD_quiesce_daemon(daemon)
@@ -107,6 +113,7 @@ public final class HTTPDoor: WatchedDescriptor {
     guard let daemon else { return }
     // The library does not stop while it has suspended connections.
     abandonForwarded()
+    streams.stop()
     MHD_stop_daemon(daemon)
     self.daemon = nil
     descriptor = -1

@@ -1,3 +1,5 @@
+import NexusService
+
 /// Why a text is not JSON, and where.
 struct JSONFault: Error, Equatable {
   /// Bytes from the start of the text.

@@ -3,8 +3,7 @@ enum Pages {
   static let index: StaticString = """
     NexusCache: a distributed in-memory cache.
 
-    GET    /api/cache/{key}   the value, as JSON; as it is with Accept: application/octet-stream
-    HEAD   /api/cache/{key}   the same without a body
+    GET    /api/cache/{key}   the value, as JSON; as it is with Accept: application/octet-stream (HEAD: without a body)
     PUT    /api/cache/{key}   stores {"value": "...", "ttl": seconds}, or the body itself
     POST   /api/cache/{key}   with Content-Type: application/octet-stream (then ?ttl=seconds or X-TTL)
     DELETE /api/cache/{key}   deletes
@@ -18,6 +17,7 @@ enum Pages {
     GET    /health/live       200 while the process answers
     GET    /health/ready      200 while it takes requests, 503 and the reason while it joins, leaves or drains
     GET    /metrics           Prometheus text format
+    GET    /v1/events         what happens, as it happens (text/event-stream); ?types=membership,topology,invalidation
 
     GET    /v1/cluster/state  members, and what this node has of the slots
     GET    /v1/cluster/slots  ranges of slots with their members

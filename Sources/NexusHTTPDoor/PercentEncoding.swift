@@ -1,3 +1,5 @@
+import NexusService
+
 /// Percent-encoding of URLs (RFC 3986, section 2.1).
 enum PercentEncoding {
   /// Decodes into `target`, which has room for as many bytes as `source` has. Answers how many bytes there are, or nil

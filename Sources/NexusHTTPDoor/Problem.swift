@@ -66,6 +66,16 @@ struct Problem: Error {
       status: 400, code: "bad_ttl",
       message: "The TTL is not a number of seconds from 0 (no expiry) to \(Seconds.longest), such as 3600 or 0.5.")
   }
+  static func badEventTypes(_ text: String) -> Problem {
+    Problem(
+      status: 400, code: "bad_types",
+      message: "'\(text)' is no type of event: types are membership, topology and invalidation, separated by commas.")
+  }
+  static func tooManyReaders(limit: Int) -> Problem {
+    Problem(
+      status: 503, code: "too_many_readers",
+      message: "There are \(limit) event streams already, as many as one event loop of this node has.")
+  }
   static func badAcknowledgement() -> Problem {
     Problem(status: 400, code: "bad_ack", message: "ack is none of one, quorum and all.")
   }

@@ -1,4 +1,5 @@
 import NexusModel
+import NexusService
 
 /// An answer ready to be sent. Whoever takes it calls `deallocate`, or hands `body` on to someone who frees it.
 struct Reply: BitwiseCopyable {

@@ -46,6 +46,10 @@ struct RequestHead {
   /// What the query of a form's request names; percent-encoded.
   var key: UnsafeRawBufferPointer?
   var group: UnsafeRawBufferPointer?
+  /// Of events, percent-encoded.
+  var types: UnsafeRawBufferPointer?
+  /// Of the last event that the reader has.
+  var lastEventID: UnsafeRawBufferPointer?
   var hasUnknownParameter = false
   var acceptsBytes = false
   var sendsBytes = false
@@ -76,6 +80,8 @@ struct RequestHead {
       key = value
     } else if Self.equal(name, "group") {
       group = value
+    } else if Self.equal(name, "types") {
+      types = value
     } else {
       hasUnknownParameter = true
     }
@@ -101,6 +107,8 @@ struct RequestHead {
       sendsBytes = Self.contains(value, "application/octet-stream")
     case 13 where Self.equal(name, "authorization"):
       authorization = value
+    case 13 where Self.equal(name, "last-event-id"):
+      lastEventID = value
     case 14 where Self.equal(name, "content-length"):
       contentLength = Self.decimal(value)
     default: break

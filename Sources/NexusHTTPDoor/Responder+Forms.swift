@@ -52,7 +52,9 @@ extension Responder {
 
   /// The namespace that the head names, as `group` or as other requests do; else the one of the setting.
   func group(_ head: RequestHead) throws(Problem) -> NamespaceNumber {
-    if head.hasUnknownParameter || head.ttl != nil && head.ttlIsEncoded { throw .unknownFormParameter() }
+    if head.hasUnknownParameter || head.types != nil || head.ttl != nil && head.ttlIsEncoded {
+      throw .unknownFormParameter()
+    }
     if let group = head.group { return try self.group(named: try decode(group, "group")) }
     guard var name = head.namespace else { return NamespaceName.number(of: node.settings.formGroup) }
     if head.namespaceIsEncoded { name = try decode(name, "namespace") }

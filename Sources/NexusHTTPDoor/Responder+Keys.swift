@@ -254,7 +254,9 @@ extension Responder {
   // MARK: What the head says
 
   func namespace(_ head: RequestHead) throws(Problem) -> NamespaceNumber {
-    if head.hasUnknownParameter || head.key != nil || head.group != nil { throw .unknownParameter() }
+    if head.hasUnknownParameter || head.key != nil || head.group != nil || head.types != nil {
+      throw .unknownParameter()
+    }
     guard var name = head.namespace else { return 0 }
     if head.namespaceIsEncoded { name = try decode(name, "namespace") }
     guard let number = keyspace.namespace(named: name) else { throw .unknownNamespace(name, node.store) }

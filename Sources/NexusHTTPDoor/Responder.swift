@@ -42,6 +42,8 @@ final class Responder {
     /// Nothing was done: the key's slot is not executed here, or the key has to be fetched first. Borrows what the
     /// request does, and `scratch`.
     case elsewhere(KeyRequest)
+    /// A stream that goes on.
+    case events(EventQuery)
   }
 
   /// Answers a whole request. The body may be written to.
@@ -67,6 +69,7 @@ final class Responder {
         case .not(.failed(let error)): throw Problem(error)
         case .not: return .elsewhere(request)
         }
+      case .events: return .events(try eventQuery(head))
       // Any page that a browser on this machine shows can send these, without reading the answer.
       case _ where found.changesCluster && head.hasOrigin: throw .fromAPage()
       default: reply = try answer(found, head, body, now)
@@ -115,6 +118,11 @@ final class Responder {
     keyspace.statistics.pointee.httpReplies[min(5, Int(reply.status / 100))].add()
   }
 
+  func countStream() {
+    keyspace.statistics.pointee.httpRequests.add()
+    keyspace.statistics.pointee.httpReplies[2].add()
+  }
+
   /// Bytes of one request's body.
   var bodyLimitBytes: Int { node.settings.httpMaxBodyBytes }
 
@@ -155,7 +163,7 @@ final class Responder {
     _ route: Route, _ head: RequestHead, _ body: UnsafeMutableRawBufferPointer, _ now: UnixMilliseconds
   ) throws(Problem) -> Reply {
     switch route {
-    case .read, .write, .delete, .formRead, .formWrite: preconditionFailure("requests for keys run elsewhere")
+    case .read, .write, .delete, .formRead, .formWrite, .events: preconditionFailure("answered elsewhere")
     case .index: return Reply(.text, .constant(Pages.index))
     case .health: return health()
     case .live: return Reply(.constant("{\"live\":true}"))

@@ -8,6 +8,7 @@ enum Route: Equatable {
   case formRead, formWrite
   case index, health, live, ready, metrics
   case clusterState, clusterSlots, join, leave, setPeer
+  case events
 
   var changesCluster: Bool {
     switch self {
@@ -40,6 +41,11 @@ enum Route: Equatable {
     if let action = Self.action(path) {
       guard method == .post else { throw .wrongMethod(String(decoding: path, as: UTF8.self), allowed: "POST") }
       self = action
+      return
+    }
+    if path.elementsEqual("/v1/events".utf8) {
+      guard method == .get else { throw .wrongMethod("/v1/events", allowed: "GET") }
+      self = .events
       return
     }
     let page = try Self.page(path)

@@ -110,5 +110,11 @@ public struct MemberRecord: Hashable, Sendable {
 public struct PlacementVersion: Hashable, Sendable, BitwiseCopyable {
   public let digest: UInt64
 
+  /// 16 hexadecimal digits.
+  public var text: String {
+    let digits = String(digest, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
   public init(digest: UInt64) { self.digest = digest }
 }

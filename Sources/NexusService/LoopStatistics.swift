@@ -29,6 +29,9 @@ public struct LoopStatistics: ~Copyable, Sendable {
   public let httpReplies = InlineArray<6, Tally> { _ in Tally() }
   public let httpConnectionsAccepted = Tally()
   public let httpConnectionsNow = Tally()
+  /// Event streams that are open, and events that their readers were too slow for.
+  public let eventReadersNow = Tally()
+  public let eventsMissed = Tally()
   /// Time from reading a request to having its reply, by power-of-two microseconds: [0] below 1 us, [i] below 2^i us.
   public let latencyBuckets = InlineArray<24, Tally> { _ in Tally() }
   public let latencySumNanoseconds = Tally()

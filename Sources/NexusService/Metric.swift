@@ -15,7 +15,7 @@ public struct Metric: Sendable {
   }
 
   public static let all: [Metric] =
-    requests + caching + peers + doors + memory + namespaces + filling + cluster + replication + process
+    requests + caching + peers + doors + events + memory + namespaces + filling + cluster + replication + process
 
   static let requests = [requestsTotal, requestDuration, hitRatio]
   static let caching = [evictions, expirations, keyspaceHits, keyspaceMisses]
@@ -24,6 +24,7 @@ public struct Metric: Sendable {
     commands, errorReplies, protocolErrors, httpRequests, httpReplies, connections, connectionsAccepted,
     connectionsRefused, outputLimitDisconnections, networkBytes,
   ]
+  static let events = [eventsTotal, eventReaders, eventsMissed]
   static let memory = [memoryLimit, memoryUsed, memoryPeak, memoryParts]
   static let namespaces = [
     namespaceEntries, namespaceBytes, namespaceLimitBytes, namespaceEvictions, namespaceExpirations,
@@ -86,6 +87,11 @@ public struct Metric: Sendable {
     "Connections of the Redis door closed because the client did not read its replies.")
   static let networkBytes = Metric(
     "nexuscache_network_bytes_total", .counter, "Bytes received and sent by the Redis door, by direction.")
+  static let eventsTotal = Metric("nexuscache_events_total", .counter, "Events that this node has announced, by type.")
+  static let eventReaders = Metric("nexuscache_event_readers", .gauge, "Event streams open over HTTP.")
+  static let eventsMissed = Metric(
+    "nexuscache_events_missed_total", .counter,
+    "Events that readers over HTTP did not get, for they asked or read too late.")
   static let memoryLimit = Metric("nexuscache_memory_limit_bytes", .gauge, "The node's memory ceiling.")
   static let memoryUsed = Metric(
     "nexuscache_memory_used_bytes", .gauge, "Memory that counts against the ceiling, all parts together.")

@@ -22,6 +22,7 @@ public struct MetricsPage: ~Copyable {
     }
     out.metric(.evictions, namespaces.reduce(0) { $0 + $1.figures.evictions })
     out.metric(.expirations, namespaces.reduce(0) { $0 + $1.figures.expirations })
+    writeEvents(readers: total.eventReadersNow.value, missed: total.eventsMissed.value, &out)
     writeMemory(&out)
     writeNamespaces(namespaces, &out)
     writeFilling(&out)

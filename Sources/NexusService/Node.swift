@@ -32,6 +32,8 @@ public final class Node: @unchecked Sendable {
   public let filler: Filler
   /// Who is to hear of changes of which keys.
   public let interests: Interests
+  /// What whoever listens is told of.
+  public let events: EventBus
   /// Some namespace has an origin, or may be given one: requests may have to wait. Invariant: set once before any loop
   /// runs.
   public var mayFill = false
@@ -52,6 +54,7 @@ public final class Node: @unchecked Sendable {
     self.startedAt = startedAt
     self.runID = runID
     filler = Filler(store)
+    events = EventBus(runID: runID, gauge: store.configuration.outside)
     interests = Interests(store, settings, loopCount: loopCount)
     statistics = .allocate(capacity: loopCount)
     for index in 0..<loopCount { (statistics + index).initialize(to: LoopStatistics()) }

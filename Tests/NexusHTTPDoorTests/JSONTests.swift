@@ -1,4 +1,5 @@
 import NexusModel
+import NexusService
 import Testing
 
 @testable import NexusHTTPDoor

@@ -190,6 +190,14 @@ final class TestClient {
     return reply
   }
 
+  /// Everything up to the end of this text; nil where the server hangs up before, or says nothing for too long.
+  func received(through text: String) -> String? {
+    guard let start = receive(until: { Self.find($0, Array(text.utf8)) }) else { return nil }
+    let end = start + text.utf8.count
+    defer { received.removeFirst(end) }
+    return String(decoding: received[..<end], as: UTF8.self)
+  }
+
   /// True if the server has hung up and nothing is left to read.
   var isAtEnd: Bool { received.isEmpty && receive(until: { $0.isEmpty ? nil : 0 }) == nil }
 

@@ -169,6 +169,19 @@ public final class RESPClient {
     return Array(input[position...])
   }
 
+  /// Everything up to the end of this text: of other protocols than Redis's.
+  public func readThrough(_ end: String) throws -> String {
+    let end = Array(end.utf8)
+    while true {
+      let unread = input[position...]
+      if let last = unread.indices.first(where: { unread[$0...].starts(with: end) }) {
+        defer { position = last + end.count }
+        return String(decoding: input[position..<(last + end.count)], as: UTF8.self)
+      }
+      try fill()
+    }
+  }
+
   private func fill() throws {
     let size = 64 * 1024
     let chunk = try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in

@@ -25,6 +25,7 @@ public final class RedisDoor: @unchecked Sendable {
   let monitorCount = Atomic<Int>(0)
   private let lastClientID = Atomic<UInt64>(0)
   private let pause = Guarded(Pause())
+  private var listener = 0
 
   private struct Pause {
     var until: UnixMilliseconds = 0
@@ -39,7 +40,11 @@ public final class RedisDoor: @unchecked Sendable {
     diagnostics = Diagnostics(node: node, commandCount: commands.count)
     watches = WatchRegistry(node.store, databases)
     channels = ChannelRegistry(loopCount: node.loopCount)
+    // Not held weakly: that would make every count of references to this slow.
+    listener = node.events.listen { [unowned self] in tell($0) }
   }
+
+  deinit { node.events.forget(listener) }
 
   /// The engine of one loop: a stream door for its transport. Call once for each loop, in order, before they run.
   public func makeEngine(_ loop: any EventLoop) -> Engine {

@@ -33,7 +33,7 @@ extension Fillings {
     func isMeant(_ key: some Sequence<UInt8>) -> Bool { prefixes.contains { key.starts(with: $0) } }
     let (store, routes) = (call.store, call.engine.routes)
     call.engine.filler.invalidate(call.namespace) { isMeant($0) }
-    var removed = 0
+    var removed = [Int](repeating: 0, count: prefixes.count)
     var cursor: UInt64 = 0
     var found: [[UInt8]] = []
     repeat {
@@ -50,11 +50,14 @@ extension Fillings {
           if routes.isClustered, routes[slot: key.slot] != .here { return }
           guard let entry = store.find(key, now: call.now, touch: false) else { return }
           store.remove(key, entry)
-          removed += 1
+          removed[prefixes.firstIndex { bytes.starts(with: $0) }!] += 1
         }
       }
     } while cursor != 0
-    call.reply(integer: removed)
+    for (prefix, count) in zip(prefixes, removed) {
+      call.engine.node.announcePurge(of: prefix, in: call.namespace, removed: count, at: call.now)
+    }
+    call.reply(integer: removed.reduce(0, +))
   }
 
   static func info(_ call: inout Call) {

@@ -72,7 +72,7 @@ extension Engine {
     flush.isAsking = false
     gathering.flush = flush
     gathering.parts = []
-    Keys.flush(self, namespaces(of: flush.database), flush.stamp)
+    Keys.flush(self, database: flush.database, flush.stamp)
     askToFlush(gathering, number, queue)
     return true
   }
@@ -96,10 +96,6 @@ extension Engine {
     }
   }
 
-  private func namespaces(of database: Int?) -> [NamespaceNumber] {
-    database.map { [databases.namespace(of: $0)] } ?? Array(store.configuredNumbers)
-  }
-
   /// Another member's client flushes.
   func executeFlush(
     _ operation: UnsafePointer<Operation>, _ batch: inout OperationBatch
@@ -110,7 +106,7 @@ extension Engine {
     if stamp == 0 {
       batch.out.writeInteger(Int(clamping: store.highestStamp(as: worker).rawValue))
     } else {
-      Keys.flush(self, namespaces(of: Int(words[0])), Stamp(rawValue: stamp))
+      Keys.flush(self, database: Int(words[0]), Stamp(rawValue: stamp))
       batch.out.writeOK()
     }
     return .replied(end: batch.out.count)

@@ -86,6 +86,7 @@ extension Keys {
     guard acceptsFlushOption(&call) else { return }
     flush(call, call.namespace)
     call.engine.interests.flushed([call.namespace], as: call.worker)
+    call.engine.node.announceFlush(of: [call.namespace], at: call.now)
     call.replyOK()
   }
 
@@ -94,6 +95,7 @@ extension Keys {
     let namespaces = Array(call.store.configuredNumbers)
     for namespace in namespaces { flush(call, namespace) }
     call.engine.interests.flushed(namespaces, as: call.worker)
+    call.engine.node.announceFlush(of: nil, at: call.now)
     call.replyOK()
   }
 
@@ -102,13 +104,16 @@ extension Keys {
     call.store.flush(namespace, as: call.worker)
   }
 
-  /// As every member flushes: what is newer than `stamp` stays.
-  static func flush(_ engine: Engine, _ namespaces: [NamespaceNumber], _ stamp: Stamp) {
+  /// As every member flushes one database, or (nil) everything: what is newer than `stamp` stays.
+  static func flush(_ engine: Engine, database: Int?, _ stamp: Stamp) {
+    let one = database.map { [engine.databases.namespace(of: $0)] }
+    let namespaces = one ?? Array(engine.store.configuredNumbers)
     for namespace in namespaces {
       engine.door.watches.willFlush(namespace, as: engine.worker, now: engine.loop.now)
       engine.store.flush(namespace, stamp: stamp, as: engine.worker)
     }
     engine.interests.flushed(namespaces, as: engine.worker)
+    engine.node.announceFlush(of: one, at: engine.loop.now)
   }
 
   /// SYNC and ASYNC mean the same: the namespace is empty at once, its memory returns in the background.

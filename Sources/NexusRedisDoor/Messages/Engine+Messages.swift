@@ -67,14 +67,17 @@ extension Engine {
       if engine === self {
         deliver(kind, channel, message, from: call.session, &call.out)
       } else {
-        engine.post {
-          var unused = OutputBuffer(capacity: 0)
-          engine.deliver(kind, channel, message, from: nil, &unused)
-          unused.deallocate()
-        }
+        engine.post { engine.deliver(kind, channel, message) }
       }
     }
     return receivers.reduce(0, +)
+  }
+
+  /// To this loop's subscribers, from elsewhere.
+  func deliver(_ kind: ChannelKind, _ channel: [UInt8], _ message: [UInt8]) {
+    var unused = OutputBuffer(capacity: 0)
+    deliver(kind, channel, message, from: nil, &unused)
+    unused.deallocate()
   }
 
   /// To this loop's subscribers. What is for `sender` itself goes straight into its output, before its reply.

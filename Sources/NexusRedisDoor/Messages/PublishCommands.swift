@@ -106,6 +106,11 @@ extension CommandTable {
   }
 
   private static func publish(_ kind: ChannelKind, _ call: inout Call) {
+    if EventChannels.isReserved(call[1]) {
+      return call.reply(
+        error: "ERR channels whose names begin with \(EventChannels.reserved) tell the node's own events: "
+          + "clients subscribe to them and cannot publish there")
+    }
     let receivers = call.engine.publish(kind, Array(call[1]), Array(call[2]), &call)
     // As a part of a transaction it cannot wait for the others' counts.
     if call.engine.isExecuting { call.engine.tellOthers(call) }

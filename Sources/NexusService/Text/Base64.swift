@@ -1,9 +1,9 @@
 import NexusModel
 
 /// Base 64 (RFC 4648, section 4): for values that are not UTF-8 and so cannot be JSON strings.
-enum Base64 {
+public enum Base64 {
   /// Decodes over the text itself. Nil if it is not base 64 with its padding.
-  static func decodeInPlace(_ text: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer? {
+  public static func decodeInPlace(_ text: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer? {
     guard text.count % 4 == 0 else { return nil }
     if text.isEmpty { return UnsafeRawBufferPointer(text) }
     var padding = 0
@@ -44,7 +44,7 @@ enum Base64 {
 }
 
 extension OutputBuffer {
-  mutating func appendBase64(_ bytes: UnsafeRawBufferPointer) {
+  public mutating func appendBase64(_ bytes: UnsafeRawBufferPointer) {
     reserve((bytes.count + 2) / 3 * 4)
     let alphabet = Base64.alphabet.utf8Start
     for start in stride(from: 0, to: bytes.count, by: 3) {

@@ -1,11 +1,11 @@
 import NexusModel
 
 /// JSON strings as bytes: scanning, decoding, printing.
-enum JSONText {
+public enum JSONText {
   /// The first index from `start` on whose byte is not plain: a quote, a backslash, a control character, or outside
   /// ASCII. The text's end if there is none.
   @inline(__always)
-  static func endOfPlainRun(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
+  public static func endOfPlainRun(_ text: UnsafeRawBufferPointer, from start: Int) -> Int {
     var index = start
     while index &+ 8 <= text.count {
       let word = text.loadUnaligned(fromByteOffset: index, as: UInt64.self)
@@ -29,7 +29,7 @@ enum JSONText {
   }
 
   /// How many bytes the well-formed UTF-8 sequence at `index` has (Unicode 15, table 3-7); 0 if it is not well-formed.
-  static func lengthOfSequence(_ text: UnsafeRawBufferPointer, at index: Int) -> Int {
+  public static func lengthOfSequence(_ text: UnsafeRawBufferPointer, at index: Int) -> Int {
     func continues(_ offset: Int, _ low: UInt8 = 0x80, _ high: UInt8 = 0xBF) -> Bool {
       index + offset < text.count && text[index + offset] >= low && text[index + offset] <= high
     }
@@ -47,7 +47,7 @@ enum JSONText {
   }
 
   /// The number of a `\uXXXX` at `index`, or nil if there is none.
-  static func codeUnit(_ text: UnsafeRawBufferPointer, at index: Int) -> UInt16? {
+  public static func codeUnit(_ text: UnsafeRawBufferPointer, at index: Int) -> UInt16? {
     guard index + 6 <= text.count, text[index] == 0x5C, text[index + 1] == UInt8(ascii: "u") else { return nil }
     var unit: UInt16 = 0
     for offset in 2..<6 {
@@ -57,7 +57,7 @@ enum JSONText {
     return unit
   }
 
-  static func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
+  public static func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
     switch byte {
     case 0x30...0x39: byte - 0x30
     case 0x41...0x46: byte - 0x41 + 10
@@ -68,7 +68,7 @@ enum JSONText {
 
   /// Decodes the inside of a string that `JSONReader` has accepted, over itself: what it stands for is never longer
   /// than its escapes. Answers the decoded bytes.
-  static func decodeInPlace(_ text: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer {
+  public static func decodeInPlace(_ text: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer {
     let source = UnsafeRawBufferPointer(text)
     var read = 0
     var written = 0
@@ -109,7 +109,7 @@ enum JSONText {
 
 extension OutputBuffer {
   /// Appends the bytes as a JSON string with its quotes. False, and nothing appended, if they are not UTF-8.
-  mutating func appendJSONString(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  public mutating func appendJSONString(_ bytes: UnsafeRawBufferPointer) -> Bool {
     let before = count
     reserve(bytes.count &+ 2)
     append(byte: UInt8(ascii: "\""))
@@ -136,7 +136,7 @@ extension OutputBuffer {
     return true
   }
 
-  mutating func appendJSONString(_ text: String) {
+  public mutating func appendJSONString(_ text: String) {
     var text = text
     text.withUTF8 { _ = appendJSONString(UnsafeRawBufferPointer($0)) }
   }
