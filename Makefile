@@ -40,12 +40,12 @@ test: ## formatting, module walls, tidiness and every test, those with real clie
 test-asan: ## the tests, and the servers they start, under the address and leak sanitizer
 	@scripts/setup build test
 	@scripts/venv
-	@scripts/sanitized address "$(FILTER)"
+	@ASYNC='$(ASYNC)' scripts/sanitized address "$(FILTER)"
 
 test-tsan: ## the same under the thread sanitizer (FILTER=StoreTests runs those alone)
 	@scripts/setup build test
 	@scripts/venv
-	@scripts/sanitized thread "$(FILTER)"
+	@ASYNC='$(ASYNC)' scripts/sanitized thread "$(FILTER)"
 
 chaos: build ## real nodes killed, kept busy and asked a million times; writes chaos/REPORT.md (about half an hour)
 	@scripts/setup build test

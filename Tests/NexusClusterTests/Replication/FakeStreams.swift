@@ -72,6 +72,8 @@ final class FakeNetwork {
   func letGo() {
     for stream in streams { stream.end(CallEnd(CallStatus(.unavailable, "the test is over"), .lost)) }
     streams = []
+    // A service holds its member, and a member its streams.
+    for made in services.values { made.services = [:] }
     services = [:]
   }
 }

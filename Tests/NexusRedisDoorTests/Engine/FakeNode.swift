@@ -35,7 +35,7 @@ final class FakeNode {
     // An engine may post to every other's loop while its clients leave: all loops stay until none has clients.
     for loop in loops { loop.hangUp() }
     for loop in loops { loop.letGo() }
-    node.attach([])
+    node.detach()
   }
 
   func connect(loop index: Int = 0, redirects: Bool = false) -> FakeClient {
