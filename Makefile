@@ -4,7 +4,7 @@
 WALLS := --explicit-target-dependency-import-check error
 # Their tests wait on Swift's own threads, which tests with processes keep busy: they run by themselves.
 ASYNC := ^(NexusOriginsTests|NexusCacheTests)\.
-SOURCES := Sources Tests Benchmarks fuzz Package.swift
+SOURCES := Sources Tests Benchmarks Examples fuzz Package.swift
 # For `make run`: make run ARGS="--max-memory 1gb --redis-port 7000"
 ARGS ?=
 SECONDS ?= 60

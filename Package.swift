@@ -80,6 +80,11 @@ let package = Package(
     // Measures the store without a server around it: for bench/run.
     .executableTarget(
       name: "store-bench", dependencies: ["NexusModel", "NexusStore", "NexusBench"], path: "Benchmarks/StoreBench"),
+    // Measures hits of a program that embeds the cache: for bench/run.
+    .executableTarget(
+      name: "embedded-bench", dependencies: ["NexusCache", "NexusBench"], path: "Benchmarks/EmbeddedBench"),
+    // What a program that embeds the cache looks like; the tests run it.
+    .executableTarget(name: "Scores", dependencies: ["NexusCache"], path: "Examples/Scores"),
 
     // Tests, and what they share.
     .target(name: "NexusTestSupport", dependencies: ["NexusModel"], path: "Tests/NexusTestSupport"),
@@ -92,7 +97,7 @@ let package = Package(
     .testTarget(name: "OperatorTests", dependencies: ["NexusTestSupport", "nexuscache"]),
     .testTarget(
       name: "NexusCacheTests",
-      dependencies: ["NexusCache", "NexusModel", "NexusService", "NexusTestSupport", "nexuscache"]),
+      dependencies: ["NexusCache", "NexusModel", "NexusService", "NexusTestSupport", "nexuscache", "Scores"]),
     .testTarget(
       name: "NexusClusterTests",
       dependencies: [

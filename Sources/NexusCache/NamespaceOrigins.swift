@@ -7,7 +7,8 @@ import NexusStore
 /// The origins of a node's namespaces, as its settings name them.
 final class NamespaceOrigins: @unchecked Sendable {
   private struct Made {
-    var text: String
+    /// Nil for a closure, which no setting names.
+    var text: String?
     var origin: any Origin
   }
 
@@ -27,6 +28,23 @@ final class NamespaceOrigins: @unchecked Sendable {
       }
       node.mayFill = true
     }
+  }
+
+  /// Fills the namespace by a closure, while the node runs.
+  /// - Returns: false where the namespace has an origin already, which stays.
+  func setClosure(_ origin: ClosureOrigin, timeoutMilliseconds: Int, of number: NamespaceNumber) -> Bool {
+    guard let settings = node.store.settings(of: number) else { return false }
+    let isFirst = made.withLock { made in
+      guard made[number] == nil, settings.origin.isEmpty else { return false }
+      made[number] = Made(text: nil, origin: origin)
+      return true
+    }
+    guard isFirst else { return false }
+    node.filler.setSource(
+      FillSource(
+        origin, FreshnessRules(settings), jitter: settings.ttlJitter, timeoutMilliseconds: timeoutMilliseconds),
+      of: number)
+    return true
   }
 
   /// Settings have changed while the node runs: what cannot be done is logged, and what was there stays.
@@ -49,6 +67,7 @@ final class NamespaceOrigins: @unchecked Sendable {
 
   private func apply(_ settings: NamespaceSettings, to number: NamespaceNumber) throws(OriginConfigurationError) {
     let known = made.withLock { $0[number] }
+    if let known, known.text == nil { return renew(known.origin, settings, number) }
     if settings.origin.isEmpty {
       guard let known else { return }
       node.filler.setSource(nil, of: number)
@@ -69,6 +88,15 @@ final class NamespaceOrigins: @unchecked Sendable {
         FillSource(origin, rules, jitter: settings.ttlJitter, timeoutMilliseconds: timeout), of: number)
     }
     if let known, known.origin !== origin { known.origin.stop() }
+  }
+
+  /// A closure stays; its rules are what the settings say now.
+  private func renew(_ origin: any Origin, _ settings: NamespaceSettings, _ number: NamespaceNumber) {
+    guard let source = node.filler.source(of: number), source.rules != FreshnessRules(settings) else { return }
+    node.filler.setSource(
+      FillSource(
+        origin, FreshnessRules(settings), jitter: settings.ttlJitter,
+        timeoutMilliseconds: source.timeoutMilliseconds), of: number)
   }
 
   /// Once no loop runs: writes that wait behind are made first.

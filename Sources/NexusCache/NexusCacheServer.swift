@@ -1,6 +1,7 @@
 import Glibc
 import NexusHTTPDoor
 import NexusModel
+import NexusOrigins
 import NexusRedisDoor
 import NexusService
 import NexusStore
@@ -34,6 +35,9 @@ public final class NexusCacheServer {
   private var membership: Membership?
   private let origins: NamespaceOrigins
   private var isRunning = false
+  /// Where the program that embeds the node asks it: one per loop; empty for a node that nobody embeds.
+  private(set) var valueDoors: [ValueDoor] = []
+  private(set) var hitReporter: HitReporter?
 
   /// Builds the node; nothing listens yet.
   public init(_ configuration: Configuration) throws(StartFailure) {
@@ -64,6 +68,7 @@ public final class NexusCacheServer {
       of: .maxMemory, to: store.maxMemoryBytesMost,
       why: "while this node runs it can be raised to \(most) at most, because addresses for more were not reserved at "
         + "its start; for more, set it and restart")
+    node.mayFill = configuration.isEmbedded
     try origins.begin()
     settings.onChange(
       of: .maxMemory, .eviction, .maxEntries, .defaultTTL, .ttlJitter, .namespace, .origin, .staleWhileRevalidate,
@@ -93,11 +98,22 @@ public final class NexusCacheServer {
   public func namespace(
     _ name: String, _ options: KeyValuePairs<String, String> = [:]
   ) throws(SettingError) -> NamespaceNumber {
+    try declareNamespace(name, options.map { (name: $0.key, value: $0.value) })
+  }
+
+  func declareNamespace(
+    _ name: String, _ options: [(name: String, value: String)]
+  ) throws(SettingError) -> NamespaceNumber {
     let number = NamespaceName.number(of: name)
     if !options.isEmpty || node.store.settings(of: number)?.name != name {
-      try configuration.settings.declareNamespace(name, options.map { (name: $0.key, value: $0.value) })
+      try configuration.settings.declareNamespace(name, options)
     }
     return number
+  }
+
+  /// Fills a namespace by a closure. False where it has an origin already.
+  func fill(_ number: NamespaceNumber, _ origin: ClosureOrigin, timeoutMilliseconds: Int) -> Bool {
+    origins.setClosure(origin, timeoutMilliseconds: timeoutMilliseconds, of: number)
   }
 
   /// Opens the doors and starts the loops.
@@ -121,6 +137,15 @@ public final class NexusCacheServer {
     for loop in runtime.loops {
       setExecutor(
         HTTPExecutor(node: node, loop: loop, seed: UInt64.random(in: 1 ... .max)), for: .http, loop: loop.index)
+    }
+    for loop in runtime.loops {
+      let executor = ValueExecutor(node, loop, seed: UInt64.random(in: 1 ... .max))
+      setExecutor(executor, for: .value, loop: loop.index)
+      if configuration.isEmbedded { valueDoors.append(ValueDoor(node, loop, executor)) }
+    }
+    if configuration.isEmbedded {
+      hitReporter = HitReporter(node.statistics, runtime.loops[0])
+      runtime.loops[0].atTurnEnd(hitReporter!)
     }
     let redis = RedisDoor(node: node)
     var engines: [Engine] = []
@@ -172,6 +197,7 @@ public final class NexusCacheServer {
   /// Once no loop runs, or where none ever did: the parts of a node hold one another.
   private func letGo() {
     runtime.stop(graceMilliseconds: 0)
+    for door in valueDoors { door.letGo() }
     membership?.cluster.letGo()
     membership = nil
     httpDoors = []

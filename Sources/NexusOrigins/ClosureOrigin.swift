@@ -11,7 +11,15 @@ public struct OriginContext: Sendable {
 public struct LoadUnderway: Hashable, Sendable {
   /// The closure's name.
   public var origin: String
+  /// The closure itself: two caches of one program may have closures of one name.
+  public var identity: ObjectIdentifier
   public var key: [UInt8]
+
+  public init(origin: String, identity: ObjectIdentifier, key: [UInt8]) {
+    self.origin = origin
+    self.identity = identity
+    self.key = key
+  }
 
   /// Of the present task, outermost first. It reaches into what the task begins, except for detached tasks.
   @TaskLocal public static var chain: [LoadUnderway] = []
@@ -42,6 +50,10 @@ public final class ClosureOrigin: Origin {
   }
 
   public var canStore: Bool { takesWrites }
+  /// What `LoadUnderway` says of this closure's load of the key.
+  public func underway(_ key: [UInt8]) -> LoadUnderway {
+    LoadUnderway(origin: name, identity: ObjectIdentifier(pool), key: key)
+  }
   public var figures: OriginFigures { pool.figures }
   public func stop() { pool.stop() }
 
@@ -78,7 +90,7 @@ public final class ClosureOrigin: Origin {
     do {
       switch job.work {
       case .load(let request):
-        let own = LoadUnderway(origin: pool.name, key: request.key)
+        let own = LoadUnderway(origin: pool.name, identity: ObjectIdentifier(pool), key: request.key)
         let value = try await LoadUnderway.$chain.withValue(job.underway + [own]) {
           try await load(request.key, context)
         }

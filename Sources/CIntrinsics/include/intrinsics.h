@@ -32,6 +32,15 @@ static inline void ci_spin_hint(void) {
 #endif
 }
 
+extern _Thread_local uint32_t ci_thread_number_word;
+uint32_t ci_number_thread(void);
+
+/// The calling thread's number: from 1 on, in the order in which threads first asked.
+static inline uint32_t ci_thread_number(void) {
+  uint32_t number = ci_thread_number_word;
+  return number != 0 ? number : ci_number_thread();
+}
+
 // A look ahead of the lock: what it reads may be stale or torn, and only ever becomes a prefetch address.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)

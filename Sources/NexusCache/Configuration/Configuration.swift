@@ -11,6 +11,8 @@ public struct Configuration: Sendable {
   public let settings: Settings
   /// Nil: structured lines on stderr, as the settings say.
   public var log: (any Log)?
+  /// The program that holds the node asks it itself: it may have no door.
+  var isEmbedded = false
 
   public init() { settings = Settings(machineMemoryBytes: MachineMemory.bytes()) }
 
@@ -54,7 +56,7 @@ public struct Configuration: Sendable {
 
   /// What each value alone cannot tell.
   public func check() throws(ConfigurationError) {
-    if settings.redisPort + settings.httpPort + settings.formPort == 0 && settings.unixSocket.isEmpty {
+    if !isEmbedded, settings.redisPort + settings.httpPort + settings.formPort == 0, settings.unixSocket.isEmpty {
       throw ConfigurationError(
         "redis-port and http-port are 0 and unix-socket is empty: open at least one of these doors")
     }

@@ -21,6 +21,8 @@ public struct Operation: BitwiseCopyable {
     /// FLUSHDB (the database's number) or FLUSHALL (`*`) with this stamp in decimal. 0: the reply is the highest stamp
     /// that the member has met.
     case flush = 6
+    /// A value read, written, deleted or loaded anew for a program that embeds a node (`ValueRequest`).
+    case value = 7
   }
 
   public struct Flags: OptionSet, Sendable, BitwiseCopyable {
