@@ -14,7 +14,12 @@ extension Cluster {
     let sets = ReplicaSets(
       me: 0, copies: copies, places: places, owners: view.owners, live: view.live.map(\.number))
     // Who was given up and did not leave by itself may come back with what it had.
-    let isAnyoneAway = records.contains { !$0.status.isLive && !($0.status == .left && $0.member.isLeaving) }
-    keeper.view(view.version, sets, isAnyoneAway: isAnyoneAway)
+    let isAway = { (record: MemberRecord) in
+      !record.status.isLive && !(record.status == .left && record.member.isLeaving)
+    }
+    keeper.awayMembers.note(
+      away: records.lazy.filter(isAway).map(\.member.id), present: records.lazy.filter { !isAway($0) }.map(\.member.id),
+      now: now)
+    keeper.view(view.version, sets)
   }
 }

@@ -93,4 +93,10 @@ public protocol ReplicaCopies {
   func accepts(_ stamp: Stamp) -> Bool
   /// Live entries and tombstones, each once, in any order. Entries that are due to expire are left out.
   func visit(_ slot: Slot, _ body: (KeyVersion) -> Void)
+  /// The same, of a part; it may visit others too.
+  func visit(_ slot: Slot, _ range: HashRange, _ body: (KeyVersion) -> Void)
+}
+
+extension ReplicaCopies {
+  public func visit(_ slot: Slot, _ range: HashRange, _ body: (KeyVersion) -> Void) { visit(slot, body) }
 }

@@ -80,8 +80,9 @@ public struct DigestQuestion: Hashable, Sendable {
   public var withTombstones: Bool
 }
 
-/// A part of a slot's keys, so that a slot of a million keys does not become one message: those whose hash begins with
-/// the `bits` bits of `index`.
+/// A part of a slot's keys, so that a slot of a million keys does not become one message: those whose hash, lower half
+/// first, begins with the `bits` bits of `index`. So the keys of a range lie together in a table that is ordered by the
+/// lower half.
 public struct HashRange: Hashable, Sendable {
   public var bits: UInt8
   public var index: UInt64
@@ -95,7 +96,16 @@ public struct HashRange: Hashable, Sendable {
   public var isLast: Bool { index == (1 << UInt64(bits)) - 1 }
   public var next: HashRange { HashRange(bits: bits, index: index + 1) }
 
-  public func contains(_ hash: UInt64) -> Bool { bits == 0 || hash >> UInt64(64 - bits) == index }
+  public func contains(_ hash: UInt64) -> Bool {
+    bits == 0 || (hash << 32 | hash >> 32) >> UInt64(64 - bits) == index
+  }
+
+  /// What the lower half of every hash in the range is one of.
+  public var lowerHalves: Range<UInt64> {
+    let shift = UInt64(bits)
+    if shift <= 32 { return index << (32 - shift)..<(index + 1) << (32 - shift) }
+    return index >> (shift - 32)..<(index >> (shift - 32)) + 1
+  }
 }
 
 public struct InventoryQuestion: Hashable, Sendable {

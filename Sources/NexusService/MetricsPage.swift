@@ -87,6 +87,7 @@ public struct MetricsPage: ~Copyable {
     out.metric(.memoryPeak, memory.peakBytes)
     out.head(of: .memoryParts)
     out.sample(.memoryParts, "part=\"entries\"", "\(memory.entryBytes)")
+    out.sample(.memoryParts, "part=\"tombstones\"", "\(memory.tombstoneBytes)")
     out.sample(.memoryParts, "part=\"index\"", "\(memory.indexBytes)")
     out.sample(.memoryParts, "part=\"free\"", "\(memory.freeChunkBytes)")
     out.sample(.memoryParts, "part=\"outside\"", "\(memory.outsideBytes)")

@@ -83,7 +83,10 @@ extension Store {
   @usableFromInline @inline(never) func removeExpired(_ place: Place, _ key: Key) {
     // A tombstone looks like what expired long ago, so that no search has to ask for it.
     if place.item.isTombstone { return }
-    take(place, hash: key.hash, slot: key.slot, as: holder(of: key.slot))
+    let worker = holder(of: key.slot)
+    if !leavesTraces(key.slot) || !leaveTrace(place, key, as: worker) {
+      take(place, hash: key.hash, slot: key.slot, as: worker)
+    }
     atomicAdd((namespaces + Int(key.namespace)).word(.expirations), 1)
     noteChange(key)
   }

@@ -26,6 +26,7 @@ extension Store {
     if table.pointee.isResizing { advanceResize(slot, buckets: Int.max, as: worker) }
     let buckets = table.pointee.buckets
     if buckets == emptyBucket { return 0 }
+    if leavesTraces(slot) { expireLeavingTraces(slot, now, current, as: worker) }
     let count = Int(table.pointee.bucketCount)
     var earliest: UInt32 = 0
     func note(_ tick: UInt32) {

@@ -87,16 +87,25 @@ extension Store {
     let count = UInt64(table.bucketCount)
     let bucket = (from * count) >> 32
     let next = ((bucket + 1) << 32 + count - 1) / count
-    visitHomes(table.buckets, table.bucketCount, from..<next, namespace, now, visit)
-    if table.isResizing, let resize = resize(of: slot) {
-      visitHomes(resize.pointee.oldBuckets, resize.pointee.oldBucketCount, from..<next, namespace, now, visit)
+    visitHomes(of: slot, from..<next) { place in
+      let item = place.item
+      if namespace == nil || item.namespace == namespace, isLive(item, now) { visit(Entry(place)) }
     }
     return next
   }
 
+  /// Whatever lies in the slot's table, or in the two that it has while it is resized, and has a hash whose lower half
+  /// is one of these. Under the lock.
+  func visitHomes(of slot: UInt16, _ hashes: Range<UInt64>, _ visit: (Place) -> Void) {
+    let table = slots[Int(slot)]
+    visitHomes(table.buckets, table.bucketCount, hashes, visit)
+    if table.isResizing, let resize = resize(of: slot) {
+      visitHomes(resize.pointee.oldBuckets, resize.pointee.oldBucketCount, hashes, visit)
+    }
+  }
+
   private func visitHomes(
-    _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32, _ hashes: Range<UInt64>, _ namespace: NamespaceNumber?,
-    _ now: UnixMilliseconds, _ visit: (Entry) -> Void
+    _ buckets: UnsafeMutableRawPointer, _ bucketCount: UInt32, _ hashes: Range<UInt64>, _ visit: (Place) -> Void
   ) {
     let first = Int((hashes.lowerBound * UInt64(bucketCount)) >> 32)
     let last = Int(((hashes.upperBound - 1) * UInt64(bucketCount)) >> 32)
@@ -106,9 +115,8 @@ extension Store {
       let bucket = Bucket(buckets + index * Bucket.byteCount)
       for at in 0..<Bucket.places where bucket.tag(at) != 0 {
         let item = Item(pool.address(bucket.handle(at)))
-        guard namespace == nil || item.namespace == namespace, isLive(item, now) else { continue }
         guard hashes.contains(hash(of: item) & 0xFFFF_FFFF) else { continue }
-        visit(Entry(Place(bucket: bucket, index: at, item: item)))
+        visit(Place(bucket: bucket, index: at, item: item))
       }
       // Entries that did not fit into the range's last buckets lie in those behind.
       if walked >= last - first, bucket.passed == 0 { return }

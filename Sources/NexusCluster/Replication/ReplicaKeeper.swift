@@ -15,6 +15,12 @@ final class ReplicaKeeper {
   var repair: Repair
   var hints: Hints
   var collection: TombstoneCollection
+  var awayMembers: AwayMembers
+  /// What the collection was told of it.
+  private var isAnyoneAway = true
+  /// Slots in which what expires leaves a tombstone, and those that may become some before the next look.
+  private var traced = SlotSet()
+  private var untraced = SlotSet()
   var reads = ReplicaReads()
   var sets: ReplicaSets?
   private(set) var viewed = PlacementVersion(digest: 0)
@@ -74,6 +80,7 @@ final class ReplicaKeeper {
     collection.leastAgeMilliseconds = Int64(settings.clockBoundMilliseconds) + 10_000
     collection.graceMilliseconds = Int64(settings.tombstoneGraceMilliseconds)
     self.collection = TombstoneCollection(startedAt: startedAt, settings: collection)
+    awayMembers = AwayMembers(graceMilliseconds: UInt64(settings.tombstoneGraceMilliseconds))
   }
 
   var store: Store { node.store }
@@ -97,7 +104,9 @@ final class ReplicaKeeper {
     hintsAt = now + 250
     for (member, portion) in portions where now >= portion.until { runHints(.failed(portion: portion.number, member)) }
     if hints.count > 0 { reachLiveMembers() }
+    if awayMembers.isAnyoneAway(now: now) != isAnyoneAway { tellCollection() }
     settleArrears()
+    look()
   }
 
   private func reachLiveMembers() {
@@ -106,8 +115,8 @@ final class ReplicaKeeper {
 
   // MARK: What the cluster says
 
-  /// - Parameter isAnyoneAway: a member is dead, or was given up without having left by itself.
-  func view(_ version: PlacementVersion, _ sets: ReplicaSets, isAnyoneAway: Bool) {
+  /// After `awayMembers` were told of the membership.
+  func view(_ version: PlacementVersion, _ sets: ReplicaSets) {
     let before = self.sets?.live ?? []
     self.sets = sets
     viewed = version
@@ -118,9 +127,36 @@ final class ReplicaKeeper {
     doubt(sets, before)
     run(.view(version, sets))
     verifyAgain(sets, before)
-    runCollection(.view(version, others: sets.live.filter { $0 != sets.me }, isAnyoneAway: isAnyoneAway))
+    tellCollection()
     reachLiveMembers()
   }
+
+  private func tellCollection() {
+    guard let sets else { return }
+    isAnyoneAway = awayMembers.isAnyoneAway(now: now)
+    runCollection(.view(viewed, others: sets.live.filter { $0 != sets.me }, isAnyoneAway: isAnyoneAway))
+  }
+
+  // MARK: What expires
+
+  /// What expires here leaves a tombstone, unless every member of its slot has all that this node has: an older value
+  /// that one of them may have would come back.
+  private func trace(_ wanted: SlotSet) {
+    if wanted == traced { return }
+    store.leaveTraces(true, in: wanted.subtracting(traced))
+    store.leaveTraces(false, in: traced.subtracting(wanted))
+    traced = wanted
+  }
+
+  /// Slots may become untraced with a look only, for what is noted and under way is known then.
+  private func look() {
+    let lag = cluster.copies?.oldestLagMilliseconds ?? 0
+    untraced = lag > Self.lagMilliseconds ? SlotSet() : repair.agreedEverywhere.subtracting(hints.slots)
+    trace(executed.subtracting(untraced))
+  }
+
+  /// Who has not confirmed for so long may be gone.
+  private static let lagMilliseconds: UInt64 = 300
 
   /// Who has come back may have executed slots that this node executes.
   private func verifyAgain(_ sets: ReplicaSets, _ before: [MemberNumber]) {
@@ -218,6 +254,8 @@ final class ReplicaKeeper {
 
   func run(_ input: RepairInput) {
     for output in repair.step(input, copies, now: now) { carryOut(output) }
+    untraced.formIntersection(repair.agreedEverywhere)
+    trace(executed.subtracting(untraced))
     publish(good.union(repair.agreedCopies).subtracting(executed))
   }
 
@@ -314,6 +352,8 @@ final class ReplicaKeeper {
   }
 
   func note(_ keys: HintedKeys, for member: MemberNumber) {
+    untraced.subtract(keys.slots)
+    trace(executed.subtracting(untraced))
     var start = 0
     keys.bytes.withUnsafeBytes { bytes in
       for key in keys.keys {

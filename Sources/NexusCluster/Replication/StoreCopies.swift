@@ -35,9 +35,11 @@ struct StoreCopies: ReplicaCopies {
 
   func accepts(_ stamp: Stamp) -> Bool { bound.accepts(stamp, now: now) }
 
-  func visit(_ slot: Slot, _ body: (KeyVersion) -> Void) {
-    store.expireDue(slot.index, now: now, as: worker)
-    store.inventory(of: slot.index, as: worker) { entry in
+  func visit(_ slot: Slot, _ body: (KeyVersion) -> Void) { visit(slot, .all, body) }
+
+  func visit(_ slot: Slot, _ range: HashRange, _ body: (KeyVersion) -> Void) {
+    if range.index == 0 { store.expireDue(slot.index, now: now, as: worker) }
+    store.inventory(of: slot.index, hashes: range.lowerHalves, as: worker) { entry in
       body(
         KeyVersion(hash: entry.hash, stamp: entry.stamp, namespace: entry.namespace, isTombstone: entry.isTombstone))
     }

@@ -58,14 +58,15 @@ struct SlotStream {
     current = slot
     keys = []
     sequence = 0
+    if keeper.isStamped, !keeper.node.incoming.isOpen(slot) {
+      // Tombstones too. It is executed elsewhere: what comes meanwhile comes from there, or goes there as well.
+      keeper.store.inventory(of: slot.index, as: keeper.worker) {
+        keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
+      }
+      return slot
+    }
     keeper.store.withSlot(slot.index, as: keeper.worker) {
-      let isWhole = !keeper.node.incoming.isOpen(slot)
-      if isWhole, keeper.isStamped {
-        // Tombstones too.
-        keeper.store.inventory(of: slot.index, as: keeper.worker) {
-          keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
-        }
-      } else if isWhole {
+      if !keeper.node.incoming.isOpen(slot) {
         keeper.store.visit(slot: slot.index, in: nil, as: keeper.worker, now: now) {
           keys.append(SettledKey(namespace: $0.namespace, key: Array($0.keyBytes)))
         }

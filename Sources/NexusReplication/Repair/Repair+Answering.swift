@@ -84,7 +84,7 @@ extension Repair {
 
   func versions(_ slot: Slot, _ range: HashRange, _ copies: any ReplicaCopies) -> [KeyVersion] {
     var versions: [KeyVersion] = []
-    copies.visit(slot) { if range.contains($0.hash) { versions.append($0) } }
+    copies.visit(slot, range) { if range.contains($0.hash) { versions.append($0) } }
     return versions
   }
 

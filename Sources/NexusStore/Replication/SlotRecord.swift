@@ -17,7 +17,8 @@ struct SlotRecord: BitwiseCopyable {
   /// No tombstone here has a lower stamp. 0 while there is none.
   var oldestTombstone: UInt64 = 0
   var tombstones: UInt32 = 0
-  var unused: UInt32 = 0
+  /// Not 0: what expires leaves a tombstone.
+  var leavesTraces: UInt32 = 0
 }
 
 /// What replication keeps once per node. Touched atomically.
@@ -59,6 +60,9 @@ extension UnsafeMutablePointer where Pointee == SlotRecord {
   var oldestTombstoneWord: UnsafePointer<UInt64> { word(32) }
   @inline(__always) var tombstonesWord: UnsafePointer<UInt32> {
     (UnsafeRawPointer(self) + 40).assumingMemoryBound(to: UInt32.self)
+  }
+  var leavesTracesWord: UnsafePointer<UInt32> {
+    (UnsafeRawPointer(self) + 44).assumingMemoryBound(to: UInt32.self)
   }
 }
 

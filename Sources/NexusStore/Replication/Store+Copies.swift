@@ -13,19 +13,30 @@ public struct InventoryEntry: BitwiseCopyable {
 }
 
 extension Store {
-  /// Visits every entry and tombstone of the slot, under its lock. As in the digest, what has expired counts until it
-  /// is removed: see `expireDue`.
-  public func inventory(of slot: UInt16, as worker: Worker, _ visit: (InventoryEntry) -> Void) {
-    withSlot(slot, as: worker) {
-      settleFlushed(slot, as: worker)
-      walk(slot, as: worker) { place in
-        let item = place.item
-        let namespace = item.namespace
-        guard namespaces[Int(namespace)].isStamped else { return }
-        visit(
-          InventoryEntry(
-            namespace: namespace, hash: hash(of: item), stamp: Stamp(rawValue: item.stamp),
-            isTombstone: item.isTombstone, keyBytes: item.keyBytes))
+  /// Visits the slot's entries and tombstones whose hash has its lower half in this range, about `budget` of them at a
+  /// time under the slot's lock: what is written meanwhile may be visited or not, and nothing is visited twice. As in
+  /// the digest, what has expired counts until it is removed: see `expireDue`.
+  public func inventory(
+    of slot: UInt16, hashes: Range<UInt64> = 0..<1 << 32, budget: Int = 1024, as worker: Worker,
+    _ visit: (InventoryEntry) -> Void
+  ) {
+    var from = hashes.lowerBound
+    var step = UInt64(1) << 32
+    while from < hashes.upperBound {
+      withSlot(slot, as: worker) {
+        // As many keys as there are now, spread evenly.
+        while step > 1, Int(UInt64(keyCount(of: slot)) * step >> 32) > budget { step /= 2 }
+        let next = min(from + step, hashes.upperBound)
+        visitHomes(of: slot, from..<next) { place in
+          let item = place.item
+          let namespace = item.namespace
+          guard namespaces[Int(namespace)].isStamped, !isOfOtherEpoch(item) || outlivesFlush(item) else { return }
+          visit(
+            InventoryEntry(
+              namespace: namespace, hash: hash(of: item), stamp: Stamp(rawValue: item.stamp),
+              isTombstone: item.isTombstone, keyBytes: item.keyBytes))
+        }
+        from = next
       }
     }
   }
