@@ -1,5 +1,6 @@
 import NexusModel
 import NexusService
+import NexusStore
 import NexusWire
 
 /// An operation that waits on this node: for its slot, for a key, for a connection.
@@ -21,10 +22,49 @@ struct ParkedOperation {
   var origin: MemberNumber
   /// What it reads is being loaded: it is not tried before this number is woken. 0: it waits for something else.
   var filling: UInt64 = 0
+  /// How long that may take.
+  var fillingMilliseconds = 0
 
   /// An own client is given the origin's time, once, where that is longer than the other members'.
   mutating func wait(for filling: (number: UInt64, milliseconds: Int), now: UInt64, isOurs: Bool) {
     if self.filling == 0, isOurs { deadline = max(deadline, now + UInt64(filling.milliseconds)) }
-    self.filling = filling.number
+    (self.filling, fillingMilliseconds) = filling
+  }
+}
+
+/// What the slots wait for whose first operation waits for a load, in one pass. Those behind it wait for it too, as
+/// long as it may take: they are not tried before, and are not out of time earlier.
+struct AwaitedLoads {
+  private var first: [UInt16: (number: UInt64, milliseconds: Int)] = [:]
+
+  mutating func note(_ operation: ParkedOperation) {
+    guard operation.filling != 0, first[operation.slot.index] == nil else { return }
+    first[operation.slot.index] = (operation.filling, operation.fillingMilliseconds)
+  }
+
+  func join(_ operation: inout ParkedOperation, now: UInt64, isOurs: Bool) {
+    if let load = first[operation.slot.index] { operation.wait(for: load, now: now, isOurs: isOurs) }
+  }
+
+  mutating func removeAll() { first.removeAll(keepingCapacity: true) }
+}
+
+extension PeerLoop {
+  static func settledKeys(_ keys: ArraySlice<Key>) -> [SettledKey] {
+    keys.map { SettledKey(namespace: $0.namespace, key: Array($0.bytes)) }
+  }
+
+  func fetch(_ keys: [SettledKey], _ slot: Slot) {
+    traffic[slot].pointee.heldInPass = pass
+    // Those of an operation with several slots each come from the holder of their own.
+    for (slot, keys) in Dictionary(grouping: keys, by: { key in key.key.withUnsafeBytes { Slot(of: $0) } }) {
+      control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
+    }
+  }
+
+  func outOfTime(_ operation: ParkedOperation) -> OperationFailure {
+    if operation.filling != 0 { return .refused(identity.id, "the origin did not answer in time") }
+    if let member = operation.direct, let entry = directory.entry(member) { return .unreachable(entry.id) }
+    return .noOwner(operation.slot)
   }
 }

@@ -36,7 +36,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// What was loaded since the last pass.
   private var woken: Set<UInt64> = []
   @exclusivity(unchecked) var needsPass = false
-  private var pass: UInt16 = 0
+  var pass: UInt16 = 0
+  private var loads = AwaitedLoads()
   @exclusivity(unchecked) private var isTicking = false
   /// 0: not read in this turn.
   @exclusivity(unchecked) private var turnNow: UInt64 = 0
@@ -273,6 +274,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       if !settle(&operation, now) { stay.append(operation) }
     }
     woken.removeAll(keepingCapacity: true)
+    loads.removeAll()
     parkedBytes += stay.reduce(0) { $0 + $1.bytes.count }
     // What was parked meanwhile came later.
     parked = stay + parked
@@ -283,15 +285,14 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     let lane = traffic[operation.slot]
     if now >= operation.deadline {
       if operation.direct == nil { lane.pointee.parked -= 1 }
-      let failure: OperationFailure =
-        if let member = operation.direct, let entry = directory.entry(member) {
-          .unreachable(entry.id)
-        } else { .noOwner(operation.slot) }
-      fail(operation.requester, operation.ticket, failure)
+      fail(operation.requester, operation.ticket, outOfTime(operation))
       return true
     }
     if operation.filling != 0, !woken.contains(operation.filling) {
-      if operation.direct == nil { lane.pointee.heldInPass = pass }
+      if operation.direct == nil {
+        lane.pointee.heldInPass = pass
+        loads.note(operation)
+      }
       return false
     }
     if let member = operation.direct {
@@ -314,7 +315,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       lane.pointee.parked -= 1
       return true
     }
-    if lane.pointee.heldInPass == pass { return false }
+    if lane.pointee.heldInPass == pass {
+      loads.join(&operation, now: now, isOurs: operation.origin == myself)
+      return false
+    }
     if route == .here || route == .incoming, lane.pointee.underWay == 0, run(&operation) {
       lane.pointee.parked -= 1
       return true
@@ -336,6 +340,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       return true
     }
     lane.pointee.heldInPass = pass
+    loads.note(operation)
     return false
   }
 
@@ -383,18 +388,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
         filling = (number, milliseconds)
         return false
       }
-    }
-  }
-
-  private static func settledKeys(_ keys: ArraySlice<Key>) -> [SettledKey] {
-    keys.map { SettledKey(namespace: $0.namespace, key: Array($0.bytes)) }
-  }
-
-  private func fetch(_ keys: [SettledKey], _ slot: Slot) {
-    traffic[slot].pointee.heldInPass = pass
-    // Those of an operation with several slots each come from the holder of their own.
-    for (slot, keys) in Dictionary(grouping: keys, by: { key in key.key.withUnsafeBytes { Slot(of: $0) } }) {
-      control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
     }
   }
 }

@@ -1,17 +1,15 @@
+import Foundation
 import Glibc
 import NexusModel
-import NexusTestSupport
-
-@testable import NexusOrigins
 
 /// A server on a port of loopback that does with each connection what a test says, on a thread of its own.
-final class FakeServer: Sendable {
+public final class FakeServer: Sendable {
   /// One end of a connection, closed when the handler returns.
-  struct Peer: Sendable {
-    let descriptor: Int32
+  public struct Peer: Sendable {
+    public let descriptor: Int32
 
     /// False when the other end is closed.
-    @discardableResult func send(_ bytes: [UInt8]) -> Bool {
+    @discardableResult public func send(_ bytes: [UInt8]) -> Bool {
       var rest = bytes[...]
       while !rest.isEmpty {
         let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -20,17 +18,17 @@ final class FakeServer: Sendable {
       }
       return true
     }
-    @discardableResult func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+    @discardableResult public func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
     /// What has come; nil when the other end is closed.
-    func receive() -> [UInt8]? {
+    public func receive() -> [UInt8]? {
       var chunk = [UInt8](repeating: 0, count: 1 << 16)
       let count = recv(descriptor, &chunk, chunk.count, 0)
       return count > 0 ? Array(chunk[..<count]) : nil
     }
 
     /// Takes what comes and says nothing, until the other end is closed.
-    func hang() { while receive() != nil {} }
+    public func hang() { while receive() != nil {} }
   }
 
   /// What the threads share with the server; it may be gone before they are.
@@ -43,11 +41,11 @@ final class FakeServer: Sendable {
     let state = Guarded(State())
   }
 
-  let port: Int
+  public let port: Int
   private let listener: Int32
   private let connections = Connections()
 
-  init(_ handle: @escaping @Sendable (Peer) -> Void) throws {
+  public init(_ handle: @escaping @Sendable (Peer) -> Void) throws {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     self.listener = listener
     var address = sockaddr_in()
@@ -63,7 +61,7 @@ final class FakeServer: Sendable {
     guard isListening else { throw ServerFailure.doesNotAnswer("no port: \(String(cString: strerror(errno)))") }
     port = Int(UInt16(bigEndian: address.sin_port))
     let connections = connections
-    _ = beginThread(named: "fake-server") {
+    Thread.detachNewThread {
       while true {
         let descriptor = accept(listener, nil, nil)
         guard descriptor >= 0 else { break }
@@ -75,7 +73,7 @@ final class FakeServer: Sendable {
           close(descriptor)
           continue
         }
-        _ = beginThread(named: "fake-server") {
+        Thread.detachNewThread {
           handle(Peer(descriptor: descriptor))
           // A process that another test starts may have the descriptor too: closing it alone would not end anything.
           shutdown(descriptor, Int32(SHUT_RDWR))
@@ -91,7 +89,7 @@ final class FakeServer: Sendable {
 
   deinit { stop() }
 
-  func stop() {
+  public func stop() {
     connections.state.withLock { state in
       if !state.isStopped { shutdown(listener, Int32(SHUT_RDWR)) }
       state.isStopped = true
@@ -100,6 +98,6 @@ final class FakeServer: Sendable {
   }
 
   /// Connections so far, and now.
-  var accepted: Int { connections.state.withLock(\.accepted) }
-  var open: Int { connections.state.withLock(\.open.count) }
+  public var accepted: Int { connections.state.withLock(\.accepted) }
+  public var open: Int { connections.state.withLock(\.open.count) }
 }

@@ -2,17 +2,17 @@ import Foundation
 import NexusModel
 
 /// An HTTP server whose answers are a test's, and what it was asked.
-final class FakeHTTPServer: Sendable {
-  struct Request: Sendable {
-    var method: String
+public final class FakeHTTPServer: Sendable {
+  public struct Request: Sendable {
+    public var method: String
     /// As it came: nothing in it has been decoded.
-    var target: String
+    public var target: String
     /// By their names in lower case.
-    var fields: [String: String]
-    var body: [UInt8]
+    public var fields: [String: String]
+    public var body: [UInt8]
   }
 
-  enum Answer: Sendable {
+  public enum Answer: Sendable {
     case reply(Int, [String] = [], String = "")
     case bytes([UInt8])
     /// Sends this and closes.
@@ -29,7 +29,7 @@ final class FakeHTTPServer: Sendable {
   private let server: FakeServer
   private let log = Log()
 
-  init(_ answer: @escaping @Sendable (Request) -> Answer) throws {
+  public init(_ answer: @escaping @Sendable (Request) -> Answer) throws {
     let log = log
     server = try FakeServer { peer in
       var input: [UInt8] = []
@@ -55,13 +55,13 @@ final class FakeHTTPServer: Sendable {
     }
   }
 
-  var port: Int { server.port }
-  var url: String { "http://127.0.0.1:\(port)" }
-  var requests: [Request] { log.requests.withLock { $0 } }
-  var targets: [String] { requests.map(\.target) }
-  var connections: Int { server.accepted }
+  public var port: Int { server.port }
+  public var url: String { "http://127.0.0.1:\(port)" }
+  public var requests: [Request] { log.requests.withLock { $0 } }
+  public var targets: [String] { requests.map(\.target) }
+  public var connections: Int { server.accepted }
 
-  func stop() { server.stop() }
+  public func stop() { server.stop() }
 
   private static func next(_ peer: FakeServer.Peer, _ input: inout [UInt8]) -> Request? {
     let end = Array("\r\n\r\n".utf8)
