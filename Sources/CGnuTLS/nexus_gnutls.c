@@ -46,6 +46,10 @@ int nexus_prove(const void *key, const void *message, size_t message_bytes, void
   return gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, NEXUS_KEY_BYTES, message, message_bytes, proof);
 }
 
+int nexus_prove_with(const void *secret, size_t secret_bytes, const void *message, size_t message_bytes, void *proof) {
+  return gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret, secret_bytes, message, message_bytes, proof);
+}
+
 int nexus_random(void *bytes, size_t count) { return gnutls_rnd(GNUTLS_RND_NONCE, bytes, count); }
 
 int nexus_equal(const void *left, const void *right, size_t count) { return gnutls_memcmp(left, right, count) == 0; }

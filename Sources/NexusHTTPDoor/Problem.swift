@@ -71,6 +71,23 @@ struct Problem: Error {
       status: 400, code: "bad_types",
       message: "'\(text)' is no type of event: types are membership, topology and invalidation, separated by commas.")
   }
+  static func notAPeer(_ why: String) -> Problem {
+    Problem(
+      status: 403, code: "not_a_peer",
+      message: "Only members of the cluster may send this, with a proof that they know its secret: \(why).")
+  }
+  static func noCopies() -> Problem {
+    Problem(
+      status: 409, code: "no_copies",
+      message: "Slots have one copy here, and writes have no stamps to compare: set replicas to 2 or more.")
+  }
+  static func effectRefused() -> Problem {
+    Problem(
+      status: 409, code: "effect_refused",
+      message: "This member has no copy of the key's slot, or no room, or the timestamp is too far ahead (clock-bound)."
+    )
+  }
+  static func badEffect(_ sentence: String) -> Problem { Problem(status: 400, code: "bad_body", message: sentence) }
   static func tooManyReaders(limit: Int) -> Problem {
     Problem(
       status: 503, code: "too_many_readers",

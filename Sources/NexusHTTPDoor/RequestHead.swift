@@ -46,6 +46,8 @@ struct RequestHead {
   /// What the query of a form's request names; percent-encoded.
   var key: UnsafeRawBufferPointer?
   var group: UnsafeRawBufferPointer?
+  /// That whoever sends it knows the cluster's secret: the time in milliseconds, a colon, a keyed hash.
+  var proof: UnsafeRawBufferPointer?
   /// Of events, percent-encoded.
   var types: UnsafeRawBufferPointer?
   /// Of the last event that the reader has.
@@ -109,6 +111,8 @@ struct RequestHead {
       authorization = value
     case 13 where Self.equal(name, "last-event-id"):
       lastEventID = value
+    case 15 where Self.equal(name, "x-cluster-proof"):
+      proof = value
     case 14 where Self.equal(name, "content-length"):
       contentLength = Self.decimal(value)
     default: break

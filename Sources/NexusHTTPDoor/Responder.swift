@@ -173,6 +173,7 @@ final class Responder {
     case .join: return try join(try JoinBody.addresses(UnsafeRawBufferPointer(body)))
     case .setPeer: return try join([try JoinBody.peer(body, defaultPort: node.settings.peerPort)])
     case .leave: return try leave()
+    case .replicate: return try replicate(head, body, now)
     case .metrics:
       var page = OutputBuffer(capacity: 32 * 1024)
       MetricsPage(node: node, now: now).write(to: &page)

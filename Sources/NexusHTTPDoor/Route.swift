@@ -8,7 +8,7 @@ enum Route: Equatable {
   case formRead, formWrite
   case index, health, live, ready, metrics
   case clusterState, clusterSlots, join, leave, setPeer
-  case events
+  case events, replicate
 
   var changesCluster: Bool {
     switch self {
@@ -74,6 +74,7 @@ enum Route: Equatable {
     if path.elementsEqual("/v1/cluster/join".utf8) { return .join }
     if path.elementsEqual("/v1/cluster/leave".utf8) { return .leave }
     if path.elementsEqual("/setpeer".utf8) { return .setPeer }
+    if path.elementsEqual("/v1/internal/replicate".utf8) { return .replicate }
     return nil
   }
 

@@ -30,6 +30,9 @@ int nexus_aead_unseal(void *aead, const void *nonce, const void *outside, size_t
 /// HMAC-SHA256: `proof` gets NEXUS_PROOF_BYTES.
 int nexus_prove(const void *key, const void *message, size_t message_bytes, void *proof);
 
+/// The same with a key of any length.
+int nexus_prove_with(const void *secret, size_t secret_bytes, const void *message, size_t message_bytes, void *proof);
+
 /// Unpredictable bytes.
 int nexus_random(void *bytes, size_t count);
 

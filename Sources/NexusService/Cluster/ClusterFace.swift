@@ -10,12 +10,16 @@ public protocol ClusterFace: AnyObject, Sendable {
   var replication: ReplicationReport? { get }
   /// Asks for membership of the cluster that the member at this address belongs to. Any member accepts.
   func join(_ addresses: [String]) throws(ClusterRefusal)
+  /// Whether whoever sends this message knows the cluster's secret: the proof is a keyed hash of it (HMAC-SHA256), in
+  /// hexadecimal digits. Never where the cluster has no secret.
+  func isProof(_ proof: UnsafeRawBufferPointer, of message: [UInt8]) -> Bool
   /// Hands every slot over, then leaves. Returns at once; `picture` shows how far it is.
   func leave()
 }
 
 extension ClusterFace {
   public var replication: ReplicationReport? { nil }
+  public func isProof(_ proof: UnsafeRawBufferPointer, of message: [UInt8]) -> Bool { false }
 }
 
 /// Why the cluster does not do what it was asked, in one sentence.

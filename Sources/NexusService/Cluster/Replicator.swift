@@ -59,6 +59,13 @@ public protocol Replicator: AnyObject {
   var hasRecord: Bool { get }
   func takeRecord(into record: inout WriteRecord)
 
+  // MARK: Taking
+
+  /// Takes a version of a key from elsewhere than another member's stream, as one of those is taken: if it is newer
+  /// than what is here. False: it was refused, because this node has no copy of the slot, its stamp is too far ahead,
+  /// or there is no room.
+  func take(_ effect: ForeignEffect) -> Bool
+
   // MARK: Waiting
 
   /// A wait for this piece of work's writes.
@@ -72,7 +79,31 @@ public protocol Replicator: AnyObject {
     _ record: WriteRecord, enough: Int, timeoutMilliseconds: Int, for waiter: any ReplicaWaiter, ticket: UInt64)
 }
 
+/// One version of a key. Borrows its bytes.
+public struct ForeignEffect: BitwiseCopyable {
+  public var namespace: NamespaceNumber
+  public var key: UnsafeRawBufferPointer
+  /// Nil: it was deleted.
+  public var value: UnsafeRawBufferPointer?
+  /// 0: never.
+  public var expiresAt: UnixMilliseconds
+  public var stamp: Stamp
+
+  public init(
+    namespace: NamespaceNumber, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?,
+    expiresAt: UnixMilliseconds, stamp: Stamp
+  ) {
+    self.namespace = namespace
+    self.key = key
+    self.value = value
+    self.expiresAt = expiresAt
+    self.stamp = stamp
+  }
+}
+
 extension Replicator {
+  public func take(_ effect: ForeignEffect) -> Bool { false }
+
   /// Whether as many members live as a write at this level needs: otherwise it is refused before anything is done.
   @inlinable public func canWrite(_ slot: UInt16, _ acknowledgement: Acknowledgement) -> Bool {
     liveCopies(of: slot) >= acknowledgement.copiesNeeded(of: configuredCopies)
