@@ -69,7 +69,8 @@ let package = Package(
       ]),
     .target(name: "NexusBench", dependencies: ["NexusModel", "CLinux"]),
     // The real cores in a fake world: for tests.
-    .target(name: "NexusSimulation", dependencies: ["NexusModel", "NexusGossip"]),
+    .target(
+      name: "NexusSimulation", dependencies: ["NexusModel", "NexusGossip", "NexusReplication", "NexusService"]),
     .target(name: "NexusControl", dependencies: ["NexusModel", "NexusService", "CLinux"]),
     .executableTarget(
       name: "nexuscache",

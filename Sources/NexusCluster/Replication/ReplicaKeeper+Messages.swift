@@ -84,9 +84,13 @@ extension ReplicaKeeper {
     // Without room the version is refused, and its slot stays marked.
     _ = store.admit(entry.key.count + entry.value.count, in: namespace, as: worker, now: wallClock)
     let key = store.key(entry.key, in: namespace)
+    let slot = Slot(index: key.slot)
+    // A late one, of a slot that is neither placed nor executed here any more: nobody would know that it is here.
+    guard cluster.copies?.isMine(slot) == true || node.routes[slot] == .here || node.routes[slot] == .incoming else {
+      return true
+    }
     switch store.merge(key, version, as: worker, now: wallClock) {
     case .applied:
-      let slot = Slot(index: key.slot)
       // Whoever shares the slot may lack it too, unless who executes it has brought it.
       if executed.contains(slot) || sets?.owner(of: slot) != member { merged.insert(slot) }
       return true

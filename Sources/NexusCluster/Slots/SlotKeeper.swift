@@ -198,9 +198,9 @@ final class SlotKeeper {
   }
 
   private func forget(_ slot: Slot) {
-    if let copies = cluster.copies {
-      // What was given away stays as a copy where this node still has a place for it.
-      if !copies.isMine(slot) { store.forget(slot.index, as: worker) }
+    if cluster.copies != nil {
+      // What was given away stays: a copy where this node still has a place for it, and else a leftover, which repair
+      // releases when every member of the slot has everything. One who has got it may be the only one who lives.
       store.withSlot(slot.index, as: worker) { node.incoming.end(slot) }
       holdings[slot.index] = nil
       return

@@ -215,6 +215,7 @@ extension Repair {
         if RepairDigest.whole(slot, copies) != theirs {
           peers[index].differing.insert(slot)
         } else if !peers[index].markedMeanwhile.contains(slot) {
+          followFloor(slot, index)
           peers[index].settle(slot)
         }
         isChanged = true

@@ -74,7 +74,8 @@ extension Repair {
     let slot = inventory.slot
     let isComplete = complete.contains(slot)
     let theirAuthority = inventory.isComplete && !inventory.isPartial ? inventory.floor : .none
-    if !isComplete, theirAuthority > followedFloors[slot] ?? .none { followedFloors[slot] = theirAuthority }
+    // Followed once everything that stands behind it is here: until then what is lacking here is merely missing.
+    if !isComplete { peers[index].progress[slot]?.floor = theirAuthority }
     let floor = max(copies.floor(of: slot), followedFloors[slot] ?? .none)
     return SlotDifference(
       mine: SlotDifference.Side(
@@ -102,6 +103,7 @@ extension Repair {
     guard isLast else { return }
     if peers[index].markedMeanwhile.contains(slot) { return transfer.exchanged.append(slot) }
     if !progress.wanted {
+      followFloor(slot, index)
       peers[index].unpulled.remove(slot)
       isChanged = true
     }
@@ -111,6 +113,14 @@ extension Repair {
       peers[index].settle(slot)
       isChanged = true
     }
+  }
+
+  /// Everything that the other copy has is here: what it has dropped on purpose is known here now.
+  mutating func followFloor(_ slot: Slot, _ index: Int) {
+    guard !complete.contains(slot), let floor = peers[index].progress[slot]?.floor,
+      floor > followedFloors[slot] ?? .none
+    else { return }
+    followedFloors[slot] = floor
   }
 
   /// Lists of about `keysPerPortion` keys.

@@ -39,6 +39,8 @@ struct RepairPeer: Sendable {
     var differed = false
     var wanted = false
     var exchanges = 0
+    /// Of the other copy, where that is complete.
+    var floor: Stamp?
   }
 
   /// Executed here, and the other member has a place for them. `unsettled`, `found` and `unpulled` are part of it.

@@ -172,12 +172,13 @@ public struct Ownership: Sendable {
     var words: [MemberNumber: [UInt64]] = [:]
     owners.withUnsafeBufferPointer { owners in
       // Neighbouring slots often have one owner: the dictionary is asked once a run within a word.
-      for word in 0..<SlotSet.wordCount {
+      for word in 0..<((owners.count + 63) / 64) {
+        let bits = min(64, owners.count - word * 64)
         var bit = 0
-        while bit < 64 {
+        while bit < bits {
           let owner = owners[word * 64 + bit]
           var run: UInt64 = 0
-          while bit < 64, owners[word * 64 + bit] == owner {
+          while bit < bits, owners[word * 64 + bit] == owner {
             run |= 1 << UInt64(bit)
             bit += 1
           }

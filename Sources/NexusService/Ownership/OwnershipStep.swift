@@ -19,11 +19,12 @@ public struct OwnershipView: Sendable {
   public var version: PlacementVersion
   /// Alive or suspected, this node among them, also those without places.
   public let live: [Seat]
-  /// For each slot, its first live member; `nobody` where there is none. `Slot.count` numbers.
+  /// For each slot, its first live member; `nobody` where there is none. Slots that nobody has a place for may be left
+  /// out at the end, as in simulated worlds of a few slots.
   public var owners: [MemberNumber]
 
   public init(version: PlacementVersion, live: [Seat], owners: [MemberNumber]) {
-    precondition(owners.count == Slot.count, "a view has \(owners.count) owners; there are \(Slot.count) slots")
+    precondition(owners.count <= Slot.count, "a view has \(owners.count) owners; there are \(Slot.count) slots")
     self.version = version
     self.live = live
     self.owners = owners

@@ -1,5 +1,4 @@
 import NexusModel
-import NexusService
 
 /// Which of the slots that this node executes may lack what other members have, so that a key is asked of them before
 /// it is read or changed: those of which nobody has handed over everything.
@@ -8,7 +7,7 @@ import NexusService
 /// then has sent all of its entries.
 ///
 /// Pure; the outputs of `Ownership` are told in their order.
-struct SlotDoubts {
+public struct SlotDoubts: Sendable {
   private struct Arrival {
     /// Holders that have not sent everything.
     var missing: Int
@@ -19,7 +18,7 @@ struct SlotDoubts {
   }
 
   /// Executed, and perhaps not up to date.
-  private(set) var unverified = SlotSet()
+  public private(set) var unverified = SlotSet()
   private var executed = SlotSet()
   /// By slot: executed, and not received whole.
   private var arrivals: [UInt16: Arrival] = [:]
@@ -28,10 +27,12 @@ struct SlotDoubts {
   /// Handed over by who trusts them, in the message that is being followed.
   private var handedOver = SlotSet()
 
+  public init() {}
+
   // MARK: Messages
 
   /// Before a message is given to the ownership; nil after it.
-  mutating func follow(_ message: OwnershipMessage?) {
+  public mutating func follow(_ message: OwnershipMessage?) {
     handedOver = SlotSet()
     guard case .claimAnswer(let answer)? = message else { return }
     for held in answer.handedOver { handedOver.formUnion(held.slots) }
@@ -39,7 +40,7 @@ struct SlotDoubts {
   }
 
   /// The message as it leaves: with what this node knows of the slots that it hands over.
-  func completed(_ message: OwnershipMessage) -> OwnershipMessage {
+  public func completed(_ message: OwnershipMessage) -> OwnershipMessage {
     guard case .claimAnswer(var answer) = message else { return message }
     for held in answer.handedOver { answer.unverified.formUnion(held.slots.intersection(passedOn)) }
     return .claimAnswer(answer)
@@ -48,7 +49,7 @@ struct SlotDoubts {
   // MARK: Coming
 
   /// Answers the slots that are taken over: to be verified from now on.
-  mutating func execute(_ slots: SlotSet, from holders: [MemberNumber]) -> SlotSet {
+  public mutating func execute(_ slots: SlotSet, from holders: [MemberNumber]) -> SlotSet {
     let new = slots.subtracting(executed)
     // What comes late for a slot that is executed already changes nothing about it.
     let isRelied = { [arrivals] (slot: Slot) in new.contains(slot) || arrivals[slot.index]?.isRelied == true }
@@ -65,11 +66,11 @@ struct SlotDoubts {
   }
 
   /// One holder has sent everything of the slot.
-  mutating func arrived(_ slot: Slot) { arrivals[slot.index]?.missing -= 1 }
+  public mutating func arrived(_ slot: Slot) { arrivals[slot.index]?.missing -= 1 }
 
   /// The ownership waits for no holder any more. Answers those of which one went away before it had sent everything:
   /// they are taken over now.
-  mutating func whole(_ slots: SlotSet) -> SlotSet {
+  public mutating func whole(_ slots: SlotSet) -> SlotSet {
     var takenOver = SlotSet()
     slots.forEach { slot in
       guard let arrival = arrivals.removeValue(forKey: slot.index), arrival.isRelied, arrival.missing > 0,
@@ -81,11 +82,11 @@ struct SlotDoubts {
     return takenOver
   }
 
-  func isWhole(_ slot: Slot) -> Bool { arrivals[slot.index] == nil }
-  func holders(of slot: Slot) -> [MemberNumber] { arrivals[slot.index]?.holders ?? [] }
+  public func isWhole(_ slot: Slot) -> Bool { arrivals[slot.index] == nil }
+  public func holders(of slot: Slot) -> [MemberNumber] { arrivals[slot.index]?.holders ?? [] }
 
   /// Everything that live members have of these is here. Answers those that were not known to be so.
-  mutating func verified(_ slots: SlotSet) -> SlotSet {
+  public mutating func verified(_ slots: SlotSet) -> SlotSet {
     let verified = slots.intersection(unverified)
     unverified.subtract(verified)
     return verified
@@ -93,12 +94,12 @@ struct SlotDoubts {
 
   // MARK: Going
 
-  mutating func stop(_ slots: SlotSet) {
+  public mutating func stop(_ slots: SlotSet) {
     passedOn.formUnion(slots.intersection(unverified))
     unverified.subtract(slots)
     executed.subtract(slots)
     slots.forEach { arrivals[$0.index] = nil }
   }
 
-  mutating func forget(_ slots: SlotSet) { passedOn.subtract(slots.subtracting(executed)) }
+  public mutating func forget(_ slots: SlotSet) { passedOn.subtract(slots.subtracting(executed)) }
 }

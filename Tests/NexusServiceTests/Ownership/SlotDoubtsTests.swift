@@ -2,8 +2,6 @@ import NexusModel
 import NexusService
 import Testing
 
-@testable import NexusCluster
-
 @Suite("Slots that may lack what other members have")
 struct SlotDoubtsTests {
   private static let slots = SlotSet(10..<20)
