@@ -82,6 +82,37 @@ extension ClusterTests {
       }
     }
 
+    @Test("a hot key that ends again and again: one call for each refresh, and no reader waits for it")
+    func refreshing() throws {
+      let running = Guarded((now: 0, most: 0))
+      let origin = try FakeHTTPServer { _ in
+        running.withLock { ($0.now, $0.most) = ($0.now + 1, max($0.most, $0.now + 1)) }
+        usleep(UInt32(1_000_000 * Environment.patience))
+        running.withLock { $0.now -= 1 }
+        return .reply(200, [], "630")
+      }
+      defer { origin.stop() }
+      let windows = ["--default-ttl", "300ms", "--stale-while-revalidate", "10m"]
+      try ClusterOfProcesses.story(3, Self.settings(origin) + windows + ["--forward-timeout", "30s"]) { cluster in
+        let clients = try cluster.nodes.map { try $0.client() }
+        cluster.expect(try clients[0].ask("GET", "Tom") == .text("630"))
+        let start = MonotonicClock.seconds()
+        var (longest, reads) = (0.0, 0)
+        while MonotonicClock.seconds() < start + 4 * Double(Environment.patience) {
+          let before = MonotonicClock.seconds()
+          cluster.expect(try clients[reads % 3].ask("GET", "Tom") == .text("630"))
+          longest = max(longest, MonotonicClock.seconds() - before)
+          reads += 1
+        }
+        let calls = origin.requests.count
+        cluster.expect(running.withLock(\.most) == 1, "\(running.withLock(\.most)) calls at a time")
+        // The first load, and as many as there is time for, each of which follows the end of a TTL.
+        cluster.expect((3...5).contains(calls), "\(calls) calls")
+        cluster.expect(longest < 0.9 * Double(Environment.patience), "a reader waited \(longest) s")
+        print("\(reads) reads over \(calls - 1) refreshes of a second: the longest took \(longest) s")
+      }
+    }
+
     @Test("keys that the origin does not have are asked of it once each, however often they are asked for")
     func absent() throws {
       let origin = try FakeHTTPServer { _ in .reply(404) }
