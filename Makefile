@@ -13,7 +13,7 @@ NODES ?= 3
 FILTER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build bench bench-quick chaos test test-asan test-tsan fuzz lint format docs clean
+.PHONY: help demo run build bench bench-quick chaos test test-asan test-tsan fuzz lint format docs docc clean
 
 help: ## this list
 	@echo "NexusCache: targets of this Makefile"
@@ -72,6 +72,10 @@ format: ## put the formatting right
 
 docs: ## write the sections of docs/ that come from tables in the code
 	UPDATE_DOCS=1 swift test --disable-xctest --filter DocumentationTests
+
+docc: ## the library's documentation as web pages in .build/docc, rendered without a network
+	@scripts/setup build
+	scripts/docc
 
 clean: ## remove what was built
 	rm -rf .build .build-asan .build-tsan .venv

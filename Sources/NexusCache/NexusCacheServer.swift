@@ -35,9 +35,10 @@ public final class NexusCacheServer {
   private var membership: Membership?
   private let origins: NamespaceOrigins
   private var isRunning = false
-  /// Where the program that embeds the node asks it: one per loop; empty for a node that nobody embeds.
+  /// Where the program that embeds the node asks it: one per loop.
   private(set) var valueDoors: [ValueDoor] = []
   private(set) var hitReporter: HitReporter?
+  private var loans: Loans?
 
   /// Builds the node; nothing listens yet.
   public init(_ configuration: Configuration) throws(StartFailure) {
@@ -138,11 +139,14 @@ public final class NexusCacheServer {
       setExecutor(
         HTTPExecutor(node: node, loop: loop, seed: UInt64.random(in: 1 ... .max)), for: .http, loop: loop.index)
     }
+    let loans = Loans(node)
+    self.loans = loans
     for loop in runtime.loops {
-      let executor = ValueExecutor(node, loop, seed: UInt64.random(in: 1 ... .max))
+      let executor = ValueExecutor(node, loop, loans, seed: UInt64.random(in: 1 ... .max))
       setExecutor(executor, for: .value, loop: loop.index)
-      if configuration.isEmbedded { valueDoors.append(ValueDoor(node, loop, executor)) }
+      valueDoors.append(ValueDoor(node, loop, executor))
     }
+    loans.doors = valueDoors
     if configuration.isEmbedded {
       hitReporter = HitReporter(node.statistics, runtime.loops[0])
       runtime.loops[0].atTurnEnd(hitReporter!)
@@ -198,6 +202,10 @@ public final class NexusCacheServer {
   private func letGo() {
     runtime.stop(graceMilliseconds: 0)
     for door in valueDoors { door.letGo() }
+    valueDoors = []
+    loans?.letGo()
+    loans = nil
+    hitReporter = nil
     membership?.cluster.letGo()
     membership = nil
     httpDoors = []

@@ -31,6 +31,10 @@ public struct Entry: BitwiseCopyable {
   public var stamp: UInt64 { ItemFields(of: item).stamp }
   /// When an origin's value ceases to be fresh; 0: it is fresh as long as it is there.
   public var freshUntil: UnixMilliseconds { ItemFields(of: item).freshUntil }
+  /// Whether `freshUntil` says anything.
+  @inlinable @inline(__always) public var hasFreshUntil: Bool {
+    item.flags & Item.Flag.extras != 0 && item.extrasBitmap & Extras.freshBit != 0
+  }
   /// How often used lately, 0...3: the eviction policy's own counter.
   public var frequency: Int { Int(atomicLoad(item.policyByte) & 3) }
 }

@@ -151,7 +151,9 @@ import NexusModel
   }
 
   @usableFromInline @inline(never) static func namespace(_ item: Item) -> NamespaceNumber {
-    offset(of: namespaceBit, in: item).map { item.base.loadUnaligned(fromByteOffset: $0, as: UInt16.self) } ?? 0
+    // The first of the fields, right behind the bitmap.
+    item.extrasBitmap & namespaceBit == 0
+      ? 0 : item.base.loadUnaligned(fromByteOffset: item.extrasOffset &+ 2, as: UInt16.self)
   }
 }
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A type whose values a namespace holds: it says which bytes stand for a value. `String` and `[UInt8]` are such types.
 ///
 /// A type of your own needs two members:
@@ -44,8 +46,17 @@ extension [UInt8]: CacheValue {
 /// As UTF-8; bytes that are none stand for no value.
 extension String: CacheValue {
   @inlinable public init?(cacheBytes: UnsafeRawBufferPointer) {
-    self.init(validating: cacheBytes, as: UTF8.self)
+    self.init(decoding: cacheBytes, as: UTF8.self)
+    // What was no UTF-8 has been repaired, and looks different. In place of validating first: that costs twice as much.
+    guard isEqual(cacheBytes) else { return nil }
   }
+  @inlinable func isEqual(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var text = self
+    return text.withUTF8 {
+      $0.count == bytes.count && ($0.isEmpty || memcmp($0.baseAddress!, bytes.baseAddress!, $0.count) == 0)
+    }
+  }
+
   @inlinable public func withCacheBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     var text = self
     return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }

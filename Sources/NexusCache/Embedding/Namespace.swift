@@ -91,7 +91,10 @@ public struct Namespace<Value: CacheValue>: Sendable {
   // MARK: Writing
 
   /// Stores the value under the key, over whatever was there, on the node that owns the key.
-  /// - Parameter timeToLive: nil: as the namespace's options say; `.zero`: for ever.
+  /// - Parameters:
+  ///   - key: any string.
+  ///   - value: at most of the setting max-value-size.
+  ///   - timeToLive: nil: as the namespace's options say; `.zero`: for ever.
   nonisolated(nonsending)
     public func set(_ key: String, to value: Value, timeToLive: Duration? = nil) async throws(CacheError)
   {

@@ -65,7 +65,7 @@ import Synchronization
       return -1
     }
     guard !turnstile.isClosed, let entry = store.find(key, now: now), entry.isString,
-      entry.freshUntil == 0 || mayGive(key, entry, now)
+      !entry.hasFreshUntil || mayGive(key, entry, now)
     else {
       store.unlock(key, taken)
       return -1
@@ -136,7 +136,7 @@ import Synchronization
     doors[Int(slot) % doors.count].take(
       Errand(
         ValueRequest(
-          action: action, namespace: number, key: key, value: value, life: life,
+          action: action, namespace: number, key: key, value: value, life: life, mayLoad: loader != nil,
           timeoutMilliseconds: action == .read && loader != nil ? timeoutMilliseconds + 1000 : 0), waiter, turnstile))
   }
 }

@@ -20,7 +20,7 @@ public final class NexusCache: Sendable {
   public var doors: [NexusCacheServer.Door] { server.value.doors }
 
   private let server: OnOneQueue
-  private let node: Node
+  let node: Node
   private let turnstile = Turnstile()
   private let names = Guarded<Set<String>>([])
   /// Blocking calls, one after the other: none of Swift's own threads waits for them.
@@ -87,6 +87,7 @@ public final class NexusCache: Sendable {
   ///
   /// - Parameters:
   ///   - name: 1 to 64 letters, digits, `.`, `_` and `-`. Equal on all nodes of a cluster, each of which declares it.
+  ///   - options: what is not said there follows the node's settings.
   ///   - load: gives the value of a key, or nil.
   /// - Throws: where the name or an option cannot be, or the namespace has a loader already.
   public func namespace<Value: CacheValue>(

@@ -3,7 +3,7 @@ import NexusService
 import NexusStore
 
 /// Where requests of the embedding program come onto an event loop: what is to be had here is run here, and waits here
-/// for loads; the rest goes to the member that executes its slot.
+/// for loads; the rest goes to the member that executes its slot. An owner without a loader asks others from here.
 ///
 /// One per loop, on its thread only, but for `take`.
 final class ValueDoor: OperationRequester, @unchecked Sendable {
@@ -14,6 +14,7 @@ final class ValueDoor: OperationRequester, @unchecked Sendable {
   private var waiting: [UInt64: [Errand]] = [:]
   /// By ticket.
   private var givenAway: [UInt64: Errand] = [:]
+  private var loads: [UInt64: @Sendable (OperationReply) -> Void] = [:]
   private var lastTicket: UInt64 = 0
 
   /// Before the loops run, and after the loop's router was made.
@@ -31,6 +32,9 @@ final class ValueDoor: OperationRequester, @unchecked Sendable {
 
   /// From any thread.
   func take(_ errand: Errand) { loop.post { [self] in run(errand) } }
+
+  /// From any thread.
+  func onLoop(_ work: @escaping @Sendable () -> Void) { loop.post(work) }
 
   private func run(_ errand: Errand) {
     if executor.waitsForCopies(errand.request) { return giveAway(errand) }
@@ -61,7 +65,19 @@ final class ValueDoor: OperationRequester, @unchecked Sendable {
     }
   }
 
+  /// Asks a member for what its loader brings. On the loop's thread.
+  func ask(_ member: MemberNumber, _ request: ValueRequest, done: @escaping @Sendable (OperationReply) -> Void) {
+    guard loop.index < node.routers.count else {
+      return done(.failed(.unreachable(node.cluster?.myself ?? MemberID("this-node")!)))
+    }
+    lastTicket += 1
+    loads[lastTicket] = done
+    let slot = request.key.withUnsafeBytes { Slot(of: $0).index }
+    request.withOperation(slot) { node.routers[loop.index].ask(member, $0, for: self, ticket: lastTicket) }
+  }
+
   func replied(_ ticket: UInt64, _ reply: OperationReply) {
+    if let done = loads.removeValue(forKey: ticket) { return done(reply) }
     guard let errand = givenAway.removeValue(forKey: ticket) else { return }
     switch reply {
     case .payload(let bytes): errand.finish(ValueReply(payload: bytes))
@@ -75,5 +91,6 @@ final class ValueDoor: OperationRequester, @unchecked Sendable {
   func letGo() {
     waiting = [:]
     givenAway = [:]
+    loads = [:]
   }
 }

@@ -10,10 +10,12 @@ final class ValueExecutor: OperationExecutor {
   /// Invariant: the loop outlives what it executes.
   private unowned let loop: any EventLoop
   private let keyspace: Keyspace
+  private let loans: Loans
 
   /// - Parameter seed: feeds the jitter of TTLs.
-  init(_ node: Node, _ loop: any EventLoop, seed: UInt64) {
+  init(_ node: Node, _ loop: any EventLoop, _ loans: Loans, seed: UInt64) {
     self.node = node
+    self.loans = loans
     self.loop = loop
     keyspace = Keyspace(node: node, loop: loop.index, seed: seed)
     keyspace.waits = true
@@ -30,6 +32,7 @@ final class ValueExecutor: OperationExecutor {
         case .write: return .success(try write(key, request, now))
         case .delete: return .success(.done(try keyspace.delete(key, now: now)))
         case .refresh: return .success(try refresh(key, now))
+        case .load: return .success(try load(key, now))
         }
       } catch { return .failure(error) }
     }
@@ -69,23 +72,42 @@ final class ValueExecutor: OperationExecutor {
     return .done(node.fillers[loop.index].refresh(key, entry))
   }
 
+  /// For the owner, which has no loader: where the slot runs elsewhere nothing is stored here.
+  private func load(_ key: Key, _ now: UnixMilliseconds) throws(Misplaced) -> ValueReply {
+    let taken = node.store.lock(key, as: keyspace.worker)
+    defer { node.store.unlock(key, taken) }
+    guard node.filler.fills(key.namespace) else {
+      return .failed(CacheError(.unavailable, "the node that was asked to load the key has no loader any more"))
+    }
+    switch node.fillers[loop.index].fill(key, nil, now: now, waits: true) {
+    case .value(let bytes): return .value(bytes)
+    case .useStore, .absent: return .absent
+    case .failed(let error): throw .failed(error)
+    case .wait(let number): throw .filling(number)
+    }
+  }
+
   /// Whether the write waits for copies, so that it has to take the way on which it can.
   func waitsForCopies(_ request: ValueRequest) -> Bool {
-    request.action != .read && !node.replicators.isEmpty && acknowledgement(request) != .one
+    acknowledgement(request) != .one
   }
 
   private func acknowledgement(_ request: ValueRequest) -> Acknowledgement {
-    request.action == .read || node.replicators.isEmpty
+    node.replicators.isEmpty || request.action != .write && request.action != .delete
       ? .one : node.store.acknowledgement(in: request.namespace)
   }
 
   // MARK: For the router
 
   func execute(_ batch: inout OperationBatch, for requester: MemberNumber) {
-    for index in 0..<batch.count { batch.outcomes[index] = execute(batch.operations[index], &batch) }
+    for index in 0..<batch.count { batch.outcomes[index] = execute(batch.operations[index], &batch, requester) }
   }
 
-  private func execute(_ operation: Operation, _ batch: inout OperationBatch) -> OperationOutcome {
+  func forgetPeer(_ member: MemberNumber) { loans.forget(member) }
+
+  private func execute(
+    _ operation: Operation, _ batch: inout OperationBatch, _ requester: MemberNumber
+  ) -> OperationOutcome {
     guard let request = ValueRequest(operation) else {
       return reply(.failed(CacheError(.refused, "the member that owns the key is of another version")), &batch)
     }
@@ -93,6 +115,9 @@ final class ValueExecutor: OperationExecutor {
       return reply(
         .failed(CacheError(.configuration, "the node that owns the key has no such namespace: declare it there too")),
         &batch)
+    }
+    if request.mayLoad, request.action == .read, !keyspace.isElsewhere(key(of: operation)) {
+      loans.offer(request.namespace, by: requester, timeoutMilliseconds: Int(operation.timeoutMilliseconds))
     }
     let level = acknowledgement(request)
     if level != .one {

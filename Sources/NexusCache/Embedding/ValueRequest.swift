@@ -10,6 +10,8 @@ struct ValueRequest: Sendable {
     case delete = 2
     /// Load it anew; the old value answers until the new one has come.
     case refresh = 3
+    /// Asked by the node that owns the key, and has no loader, of one that has: load it, and store nothing.
+    case load = 4
   }
 
   var action: Action
@@ -17,12 +19,14 @@ struct ValueRequest: Sendable {
   var key: [UInt8]
   var value: [UInt8] = []
   var life = TimeToLive.namespaceDefault
+  /// The asking node has a loader for the namespace: an owner without one may borrow it.
+  var mayLoad = false
   /// What another member may take to answer.
   var timeoutMilliseconds = 0
 }
 
-/// As one member gives it to another: version and action, key, value, time to live in milliseconds as decimal digits
-/// (empty: the namespace's; 0: for ever).
+/// As one member gives it to another: version, action and whether the asking one may load; key; value; time to live in
+/// milliseconds as decimal digits (empty: the namespace's; 0: for ever).
 extension ValueRequest {
   private static let version: UInt8 = 1
 
@@ -33,7 +37,7 @@ extension ValueRequest {
       case .unlimited: "0"
       case .milliseconds(let count): "\(count)"
       }
-    let pieces = [[Self.version, action.rawValue], key, value, Array(life.utf8)]
+    let pieces = [[Self.version, action.rawValue, mayLoad ? 1 : 0], key, value, Array(life.utf8)]
     let bytes = pieces.flatMap { $0 }
     bytes.withUnsafeBytes { bytes in
       var start = 0
@@ -44,21 +48,30 @@ extension ValueRequest {
       arguments.withUnsafeBufferPointer { arguments in
         body(
           Operation(
-            kind: .value, flags: action == .read ? .readOnly : [], database: namespace, protocolVersion: 2,
+            kind: .value, flags: flags, database: namespace, protocolVersion: 2,
             slot: Slot(index: slot), timeoutMilliseconds: UInt32(clamping: timeoutMilliseconds),
             arguments: arguments))
       }
     }
   }
 
+  private var flags: Operation.Flags {
+    switch action {
+    case .read: .readOnly
+    case .load: [.readOnly, .thisNode]
+    case .write, .delete, .refresh: []
+    }
+  }
+
   /// Nil if a member of another version means something that this one does not know.
   init?(_ operation: Operation) {
     let arguments = operation.arguments
-    guard operation.kind == .value, arguments.count == 4, arguments[0].count == 2,
+    guard operation.kind == .value, arguments.count == 4, arguments[0].count == 3,
       arguments[0].bytes[0] == Self.version, let action = Action(rawValue: arguments[0].bytes[1])
     else { return nil }
     self.init(
       action: action, namespace: operation.database, key: Array(arguments[1].bytes), value: Array(arguments[2].bytes))
+    mayLoad = arguments[0].bytes[2] == 1
     guard arguments[3].count > 0 else { return }
     guard let milliseconds = Int64(String(decoding: arguments[3].bytes, as: UTF8.self)), milliseconds >= 0 else {
       return nil
