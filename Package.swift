@@ -37,7 +37,7 @@ let package = Package(
     .target(name: "NexusSketch", dependencies: ["NexusModel", "CXXHash"]),
 
     // L2: use cases and ports.
-    .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore"]),
+    .target(name: "NexusService", dependencies: ["NexusModel", "NexusStore", "NexusSketch"]),
 
     // L3: doors and shells.
     .target(name: "NexusTransport", dependencies: ["NexusModel", "NexusService", "CLinux", "CNghttp2"]),
@@ -107,7 +107,8 @@ let package = Package(
       ]),
     .testTarget(name: "NexusTelemetryTests", dependencies: ["NexusTelemetry", "NexusService"]),
     .testTarget(name: "NexusModelTests", dependencies: ["NexusModel"]),
-    .testTarget(name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService"]),
+    .testTarget(
+      name: "NexusServiceTests", dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTestSupport"]),
     .testTarget(
       name: "NexusHTTPDoorTests",
       dependencies: ["NexusModel", "NexusStore", "NexusService", "NexusTelemetry", "NexusHTTPDoor"]),

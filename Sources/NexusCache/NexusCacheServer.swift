@@ -136,6 +136,7 @@ public final class NexusCacheServer {
       if !locals.isEmpty { locals[index].setExecutor(executor, for: kind) }
     }
     for loop in runtime.loops {
+      setExecutor(node.hotKeepers[loop.index], for: .hotCopy, loop: loop.index)
       setExecutor(
         HTTPExecutor(node: node, loop: loop, seed: UInt64.random(in: 1 ... .max)), for: .http, loop: loop.index)
     }

@@ -174,16 +174,16 @@ extension Responder {
       && pendingReplyBytes + byteCount > configuration.pendingRepliesLimitBytes
   }
 
-  private static var notFound: Reply {
+  static var notFound: Reply {
     Reply(
       status: 404, .json,
       .constant(
         "{\"success\":false,\"error\":{\"code\":\"key_not_found\",\"message\":\"There is no entry with this key.\"}}"))
   }
 
-  private static var plainlyNotFound: Reply { Reply(status: 404, .text, .constant("no such key")) }
+  static var plainlyNotFound: Reply { Reply(status: 404, .text, .constant("no such key")) }
 
-  private static func copied(_ value: UnsafeRawBufferPointer, _ form: Reply.Form) -> OutputBuffer {
+  static func copied(_ value: UnsafeRawBufferPointer, _ form: Reply.Form) -> OutputBuffer {
     let lead: StaticString = form == .plain ? "value=" : ""
     var copy = OutputBuffer(capacity: lead.utf8CodeUnitCount + value.count)
     copy.append(lead)
@@ -191,7 +191,7 @@ extension Responder {
     return copy
   }
 
-  private func found(
+  func found(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ identity: Identity
   ) -> OutputBuffer {
     var out = OutputBuffer(capacity: 112 + identity.text.count + key.count + value.count)

@@ -10,6 +10,7 @@ final class Responder {
   /// Nil where writes have no copies.
   lazy var replicator: (any Replicator)? = node.replicators.isEmpty ? nil : node.replicators[loopIndex]
   private let loopIndex: Int
+  lazy var hot: HotKeeper? = node.hotKeepers.isEmpty ? nil : node.hotKeepers[loopIndex]
   let configuration: HTTPConfiguration
   /// False while the node drains: said by /health/ready.
   var isReady = true
@@ -20,6 +21,8 @@ final class Responder {
   private var own: Identity?
   /// Replies to requests that other members have given to this one, by the member's number.
   private var ofOthers: [Identity?] = []
+  /// Replies from copies of hot keys, by the number of the key's owner.
+  var copiesOf: [Identity?] = []
   /// Decoded keys and names. Valid until the next decoding.
   var scratch = OutputBuffer(capacity: 1024)
 
@@ -33,7 +36,7 @@ final class Responder {
 
   deinit {
     own?.deallocate()
-    for identity in ofOthers { identity?.deallocate() }
+    for identity in ofOthers + copiesOf { identity?.deallocate() }
     scratch.deallocate()
   }
 
@@ -58,11 +61,14 @@ final class Responder {
       case .read, .write, .delete, .formRead, .formWrite:
         var request = try keyRequest(found, head, body)
         if replicator != nil, request.action == .read { request.acceptsCopy = keyspace.mayReadCopy(request.key) }
+        if let hot, hot.sample(of: 1) != nil { hot.observe(request.key, isWrite: request.action != .read) }
         // What waits for copies takes the way of what runs elsewhere, which is the way of replies that come later.
         if routes.isClustered, !request.acceptsCopy,
           keyspace.isElsewhere(request.key) || acknowledgement(request) != .one
         {
-          return .elsewhere(request)
+          guard let found = hotReply(request) else { return .elsewhere(request) }
+          reply = found
+          break
         }
         switch try run(request, identity, now) {
         case .reply(let ran): reply = ran

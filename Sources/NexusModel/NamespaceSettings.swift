@@ -17,6 +17,8 @@ public struct NamespaceSettings: Sendable, Equatable {
   /// Before a write is answered. Where there are replicas.
   public var acknowledgement: Acknowledgement = .one
   public var reads: ReadPreference = .owner
+  /// Members that do not own its keys may keep copies of hot ones.
+  public var keepsHotCopies = true
   /// Where misses are filled from, as an address; empty: nowhere.
   public var origin = ""
   /// How long an origin's value may answer once it is no longer fresh: while it is loaded anew, and while that fails.

@@ -3,7 +3,7 @@ import Synchronization
 /// A count that one thread writes and any thread reads: for reports, where a value a moment old is good enough.
 ///
 /// Costs what a plain word costs, for the only writer needs no locked instruction; and a reader on another thread is no
-/// data race. Invariant: at most one thread at a time calls `add` and `subtract`.
+/// data race. Invariant: at most one thread at a time calls `add`, `subtract` and `set`.
 public struct Tally: ~Copyable, Sendable {
   @usableFromInline let word: Atomic<UInt64>
 
@@ -14,6 +14,8 @@ public struct Tally: ~Copyable, Sendable {
   @inlinable @inline(__always) public func add(_ amount: UInt64 = 1) {
     word.store(word.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
+  /// For what is a figure of now.
+  @inlinable @inline(__always) public func set(_ value: UInt64) { word.store(value, ordering: .relaxed) }
   @inlinable @inline(__always) public func subtract(_ amount: UInt64 = 1) {
     word.store(word.load(ordering: .relaxed) &- amount, ordering: .relaxed)
   }

@@ -24,6 +24,13 @@ public struct LoopStatistics: ~Copyable, Sendable {
   /// Operations given away because their slots are not executed here, and those executed for other members.
   public let operationsForwarded = Tally()
   public let operationsExecuted = Tally()
+  /// Copies of other members' hot keys: now, with their bytes, and reads that they answered, how often one was asked
+  /// for, and how often one was to be dropped because its owner said so.
+  public let hotCopies = Tally()
+  public let hotBytes = Tally()
+  public let hotHits = Tally()
+  public let hotFetches = Tally()
+  public let hotInvalidations = Tally()
   public let httpRequests = Tally()
   /// Replies by the hundreds of their status: [2] counts 200 to 299.
   public let httpReplies = InlineArray<6, Tally> { _ in Tally() }

@@ -15,7 +15,8 @@ public struct Metric: Sendable {
   }
 
   public static let all: [Metric] =
-    requests + caching + peers + doors + events + memory + namespaces + filling + cluster + replication + process
+    requests + caching + peers + doors + events + memory + namespaces + filling + hotKeys + cluster + replication
+    + process
 
   static let requests = [requestsTotal, requestDuration, hitRatio]
   static let caching = [evictions, expirations, keyspaceHits, keyspaceMisses]
@@ -34,6 +35,7 @@ public struct Metric: Sendable {
     originLoads, originRefreshes, originFailures, originLoadTime, originBreakerOpen, originRunning, originWaiting,
     staleAnswers, absentAnswers, guardedAnswers,
   ]
+  static let hotKeys = [hotCopies, hotBytes, hotHits, hotFetches, hotInvalidations]
   /// On members of a cluster only.
   static let cluster = [
     clusterMembers, clusterSlotsExecuted, clusterSlotsIncoming, clusterSlotsOutgoing, clusterReady,
@@ -126,6 +128,14 @@ public struct Metric: Sendable {
     "nexuscache_absent_answers_total", .counter, "Reads answered from the memory of what the origin does not have.")
   static let guardedAnswers = Metric(
     "nexuscache_guarded_answers_total", .counter, "Reads answered because the guard does not know the key.")
+  static let hotCopies = Metric("nexuscache_hot_copies", .gauge, "Hot keys of other members that have a place here.")
+  static let hotBytes = Metric("nexuscache_hot_bytes", .gauge, "Memory of the copies of other members' hot keys.")
+  static let hotHits = Metric(
+    "nexuscache_hot_hits_total", .counter, "Reads of other members' keys answered by a copy here.")
+  static let hotFetches = Metric(
+    "nexuscache_hot_fetches_total", .counter, "Copies of hot keys asked of their owners.")
+  static let hotInvalidations = Metric(
+    "nexuscache_hot_invalidations_total", .counter, "Times that an owner told of a change of what it had given.")
   static let clusterMembers = Metric(
     "nexuscache_cluster_members", .gauge, "Members of the cluster as this node sees them, by status.")
   static let clusterSlotsExecuted = Metric(

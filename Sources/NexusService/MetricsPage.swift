@@ -6,7 +6,7 @@ import NexusStore
 public struct MetricsPage: ~Copyable {
   let node: Node
   let now: UnixMilliseconds
-  private let total: LoopStatistics
+  let total: LoopStatistics
 
   public init(node: Node, now: UnixMilliseconds) {
     self.node = node
@@ -26,6 +26,7 @@ public struct MetricsPage: ~Copyable {
     writeMemory(&out)
     writeNamespaces(namespaces, &out)
     writeFilling(&out)
+    writeHotKeys(&out)
     if let cluster = node.cluster { writeCluster(cluster, &out) }
     writeProcess(&out)
   }

@@ -34,6 +34,10 @@ public final class Node: @unchecked Sendable {
   public let interests: Interests
   /// What whoever listens is told of.
   public let events: EventBus
+  /// Which copies of hot keys are still good, and each loop's part in hot keys, in order of the loops. Invariant: as
+  /// `fillers`.
+  public let hotMarks: HotMarks
+  public var hotKeepers: [HotKeeper] = []
   /// Some namespace has an origin, or may be given one: requests may have to wait. Invariant: set once before any loop
   /// runs.
   public var mayFill = false
@@ -55,6 +59,7 @@ public final class Node: @unchecked Sendable {
     self.runID = runID
     filler = Filler(store)
     events = EventBus(runID: runID, gauge: store.configuration.outside)
+    hotMarks = HotMarks(routes)
     interests = Interests(store, settings, loopCount: loopCount)
     statistics = .allocate(capacity: loopCount)
     for index in 0..<loopCount { (statistics + index).initialize(to: LoopStatistics()) }
@@ -70,6 +75,7 @@ public final class Node: @unchecked Sendable {
     interests.attach(loops)
     var seeds = SplitMix64(seed: UInt64(bitPattern: startedAt))
     fillers = loops.map { LoopFiller(filler, self, $0, seed: seeds.next()) }
+    hotKeepers = loops.map { HotKeeper(self, $0, seed: seeds.next()) }
   }
 
   /// When all loops have ended: what was attached holds this node, and is let go.
@@ -77,6 +83,7 @@ public final class Node: @unchecked Sendable {
     loops = []
     interests.attach([])
     fillers = []
+    hotKeepers = []
     routers = []
     replicators = []
     cluster = nil

@@ -37,6 +37,7 @@ import NexusModel
   var flushStamp: UInt64 = 0
   var acknowledgement = Acknowledgement.one
   var reads = ReadPreference.owner
+  var keepsHotCopies = true
 
   @usableFromInline var isLimited: Bool { limitBytes != 0 || limitEntries != 0 }
 }
@@ -112,6 +113,11 @@ extension Store {
     (namespaces + Int(namespace)).pointee.reads
   }
 
+  /// Whether members that do not own its keys may keep copies of hot ones.
+  public func keepsHotCopies(of namespace: NamespaceNumber) -> Bool {
+    (namespaces + Int(namespace)).pointee.keepsHotCopies
+  }
+
   /// Makes the namespace of this number, or changes its settings; entries that no longer fit leave with the next
   /// writes.
   public func configure(_ namespace: NamespaceNumber, _ settings: NamespaceSettings, as worker: Worker) {
@@ -128,6 +134,7 @@ extension Store {
     if settings.isStamped != state.pointee.isStamped { become(stamped: settings.isStamped, namespace, as: worker) }
     state.pointee.acknowledgement = settings.acknowledgement
     state.pointee.reads = settings.reads
+    state.pointee.keepsHotCopies = settings.keepsHotCopies
     let changed = state.pointee.eviction != settings.eviction
     state.pointee.eviction = settings.eviction
     if changed, let lanes = published(state) {

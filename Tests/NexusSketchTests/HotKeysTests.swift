@@ -68,7 +68,7 @@ struct HotKeysTests {
       return found
     }
 
-    private func hash(_ key: Int) -> UInt64 { CuckooItem.mix(UInt64(key) &+ 0x9E37_79B9_7F4A_7C15) }
+    func hash(_ key: Int) -> UInt64 { CuckooItem.mix(UInt64(key) &+ 0x9E37_79B9_7F4A_7C15) }
   }
 
   /// Zipf's law by inversion of the cumulative sums.
@@ -235,5 +235,32 @@ struct HotKeysTests {
   func memory() {
     let sketch = HotKeys(HotKeys.Settings(), now: 0)
     #expect(sketch.byteCount < 64 << 10)
+  }
+
+  @Test("a gate for many at once lets as many through as one for each")
+  func gateOfBatches() {
+    var gate = SampleGate(oneIn: 100, seed: 7)
+    var dice = Dice(seed: 8)
+    var (passed, admitted) = (0, 0)
+    for _ in 0..<200_000 {
+      let count = 1 + dice.below(64)
+      passed += count
+      if let index = gate.admitted(of: count) {
+        #expect(0..<count ~= index)
+        admitted += 1
+      }
+    }
+    // A batch gives one at most, which costs less than the share of a batch in the distance.
+    #expect((0.8...1.05).contains(Double(admitted) * 100 / Double(passed)))
+  }
+
+  @Test("the least rate of one key is what the report says, without its error")
+  func leastRate() {
+    var feed = Feed(4)
+    for number in 0..<1000 { feed.observe(number % 3 == 0 ? 1 : number) }
+    let hot = feed.report().keys[0]
+    let rate = feed.sketch.leastPerSecond(ofHash: feed.hash(1), now: feed.now)
+    #expect(abs(rate - (hot.perSecond - hot.errorPerSecond)) < 0.001)
+    #expect(feed.sketch.leastPerSecond(ofHash: 12345, now: feed.now) == 0)
   }
 }

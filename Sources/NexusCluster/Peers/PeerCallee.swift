@@ -28,6 +28,8 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   private var longFrames = LongFrames()
   /// Whether effects of this stream may still be taken; nil where nothing is taken at all.
   private var fence: StreamFence?
+  /// As the interests know this stream; nil until it asks to be told of changes.
+  private var asker: InterestedParty?
 
   /// The time a stranger has to greet, and to prove itself.
   private static let greetingMilliseconds = 5000
@@ -180,6 +182,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       throw error
     }
     let operation = Operation(wire)
+    if operation?.kind == .hotCopy, asker == nil { beginAsking() }
     if let operation, operation.kind == .count { return count(wire.id, &batch) }
     guard let operation, owner.executes(operation.kind) else {
       batch.abandon()
@@ -193,6 +196,8 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     guard let number = owner.directory.number(of: caller) else { return refuseStranger(caller, &batch) }
     owner.replicator?.beginRecord()
     defer { if let replicator = owner.replicator, replicator.hasRecord { replicator.takeRecord(into: &record) } }
+    if let asker { owner.node.interests.setAsker(asker, as: owner.worker) }
+    defer { if asker != nil { owner.node.interests.setAsker(nil, as: owner.worker) } }
     batch.run({ owner.executor(for: $0)! }, for: number) { id, operation, outcome, reply, missing in
       switch outcome {
       case .replied:
@@ -287,6 +292,29 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   func repliesEnded() { sendAnswers() }
 
+  // MARK: What has changed
+
+  private func beginAsking() {
+    guard owner.loop.index < owner.node.loopCount else { return }
+    let party = owner.node.interests.beginStream(loop: owner.loop.index)
+    asker = party
+    owner.askers[party.stream] = self
+  }
+
+  func tell(changed name: KeyName) {
+    beginAnswers()
+    name.key.withUnsafeBytes { PeerFrame.append(Event(changed: $0, in: name.namespace), to: &answers) }
+  }
+
+  func tell(flushed namespaces: [NamespaceNumber]) {
+    beginAnswers()
+    // Fewer than an event may have fields.
+    for start in stride(from: 0, to: namespaces.count, by: 16) {
+      let some = namespaces[start..<min(start + 16, namespaces.count)]
+      PeerFrame.append(Event(changedAllOf: some), to: &answers)
+    }
+  }
+
   func answer(_ membership: Membership) {
     owner.loop.post { [self] in
       beginAnswers()
@@ -306,6 +334,10 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     phase = .closed
     isOpen = false
     stream = nil
+    if let asker {
+      owner.node.interests.endStream(asker)
+      owner.askers[asker.stream] = nil
+    }
     owner.forget(self)
   }
 }

@@ -246,6 +246,7 @@ final class PeerLink: MessageStreamHandler {
         guard let whole = try assembler.add(try Part(decoding: item.bytes)) else { continue }
         defer { whole.deallocate() }
         try read(whole.bytes, isAssembled: true)
+      case (.event, .open): owner.happened(try Event(decoding: item.bytes), item.bytes, from: entry.id)
       case (.goodbye, _):
         let reason = try Goodbye(decoding: item.bytes).reason
         return refuse("says: \(reason)")
@@ -289,6 +290,7 @@ final class PeerLink: MessageStreamHandler {
 
   private func take(_ reply: Reply) {
     guard let record = pending.take(reply.id) else { return }
+    if !record.flags.contains(.readOnly) { owner.node.hotMarks.changed(record.slot) }
     switch reply.outcome {
     case .payload(let bytes): owner.answered(record, .payload(bytes))
     case .moved: again(record, .moved(entry.id))

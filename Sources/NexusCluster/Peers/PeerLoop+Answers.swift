@@ -37,6 +37,18 @@ extension PeerLoop {
     loop.post { [self] in requesters.reply(requester, ticket, .failed(failure)) }
   }
 
+  /// A member's stream is gone: nobody waits for its operations any more.
+  func forget(_ requester: any OperationRequester) {
+    guard let number = requesters.known(requester) else { return }
+    for operation in parked where operation.requester == number && operation.direct == nil {
+      traffic[operation.slot].pointee.parked -= 1
+    }
+    parked.removeAll { $0.requester == number }
+    parkedBytes = parked.reduce(0) { $0 + $1.bytes.count }
+    held.forget(number)
+    requesters.remove(number)
+  }
+
   func flushReplies() {
     for requester in requesters.takeReplied() { requester.repliesEnded() }
   }

@@ -69,6 +69,8 @@ extension PeerLoop: ReplicaWaiter {
   /// A connection is lost, or was not made.
   func lost(_ member: MemberNumber, wasOpen: Bool) {
     if wasOpen {
+      // What changes there is not heard of any more.
+      node.hotMarks.changedAll()
       losses &+= 1
       lostAt[member] = losses
     }

@@ -42,6 +42,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// 0: not read in this turn.
   @exclusivity(unchecked) private var turnNow: UInt64 = 0
   @exclusivity(unchecked) var batch = BatchRunner()
+  /// Streams whose members are told of changes, by the number that the interests know them by.
+  var askers: [UInt64: PeerCallee] = [:]
   /// Nil where writes have no copies. Set once, before the loop runs.
   @exclusivity(unchecked) var replicator: LoopReplicator?
   @exclusivity(unchecked) var held = HeldReplies()
@@ -89,7 +91,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// After the loop's thread has ended: what executes operations here holds this router, and has others run its own.
   func letGo() {
     (executors, kinds, replicator) = ([], 0, nil)
-    (links, dirtyLinks, parked) = ([], [], [])
+    (links, dirtyLinks, parked, askers) = ([], [], [], [:])
   }
 
   @inline(__always) func executes(_ kind: Operation.Kind) -> Bool { kinds & 1 << UInt32(kind.rawValue) != 0 }
@@ -97,6 +99,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   func executor(for kind: Operation.Kind) -> (any OperationExecutor)? {
     Int(kind.rawValue) < executors.count ? executors[Int(kind.rawValue)] : nil
   }
+
+  var worker: Worker { Node.worker(ofLoop: loop.index) }
 
   /// Milliseconds of a clock that never goes back, read once a turn.
   var now: UInt64 {
@@ -125,6 +129,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   func route(
     _ operation: Operation, for requester: any OperationRequester, ticket: UInt64
   ) -> MemberNumber? {
+    if !operation.flags.contains(.readOnly) { node.hotMarks.changed(operation.slot) }
     let lane = traffic[operation.slot]
     let number = requesters.number(of: requester)
     let deadline = now + UInt64(timeout(operation))
@@ -165,18 +170,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   private func timeout(_ operation: Operation) -> Int {
     operation.timeoutMilliseconds > 0
       ? Int(operation.timeoutMilliseconds) : node.settings.forwardTimeoutMilliseconds
-  }
-
-  /// A member's stream is gone: nobody waits for its operations any more.
-  func forget(_ requester: any OperationRequester) {
-    guard let number = requesters.known(requester) else { return }
-    for operation in parked where operation.requester == number && operation.direct == nil {
-      traffic[operation.slot].pointee.parked -= 1
-    }
-    parked.removeAll { $0.requester == number }
-    parkedBytes = parked.reduce(0) { $0 + $1.bytes.count }
-    held.forget(number)
-    requesters.remove(number)
   }
 
   /// The link to a member, made when first needed; nil where nothing can be sent to it now.
@@ -253,6 +246,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   func turnEnding() -> Bool {
     if needsPass { runParked() }
     let hasMore = replicator?.turnEnding() ?? false
+    if node.interests.hasStreamNews(loop: loop.index) { tellChanges() }
     flushReplies()
     for link in dirtyLinks { link.flush() }
     dirtyLinks.removeAll(keepingCapacity: true)

@@ -139,6 +139,7 @@ final class SlotKeeper {
     case .stop(let slots, let holding, let route):
       each(slots) { slot in
         node.routes.set(slot, route)
+        node.interests.leave(slot: slot.index)
         expected[slot.index] = nil
         holdings[slot.index] = holding
         // It has all that there is, as far as this node knows: whoever gets it gets everything, and is told.

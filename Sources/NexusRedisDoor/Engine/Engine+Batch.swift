@@ -350,6 +350,7 @@ extension Engine {
 
   private func finishBatch(_ state: inout ReceiveState, _ session: Session, count: Int, started: UInt64) {
     guard count > 0 else { return }
+    if let hot, let index = hot.sample(of: count) { noteUse(requests + index, hot) }
     let ended = loop.monotonicNanoseconds
     state.clock = ended
     let elapsed = ended &- started

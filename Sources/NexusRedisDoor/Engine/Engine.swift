@@ -44,6 +44,8 @@ public final class Engine: StreamDoor, @unchecked Sendable {
   @exclusivity(unchecked) var roomWanted = 0
   @exclusivity(unchecked) var roomNamespace: NamespaceNumber = 0
   let filler: Filler
+  /// Nil in tests without loops of their own.
+  let hot: HotKeeper?
   let interests: Interests
   /// Whether the command that runs now may be filled from origins, and wait for it.
   @exclusivity(unchecked) var filling = Filling.none
@@ -90,6 +92,7 @@ public final class Engine: StreamDoor, @unchecked Sendable {
     goodCopies = door.node.goodCopies
     filler = door.node.filler
     interests = door.node.interests
+    hot = door.node.hotKeepers.isEmpty ? nil : door.node.hotKeepers[loop.index]
     replicator = door.node.replicators.isEmpty ? nil : door.node.replicators[loop.index]
     literalArguments = .allocate(capacity: 3)
     literalArguments.initialize(repeating: literalNames.get, count: 3)
@@ -186,9 +189,11 @@ extension Argument {
 struct LiteralCommands {
   let get: Int
   let set: Int
+  let mget: Int
 
   init(_ table: CommandTable) {
     get = Self.index(of: "get", table)
+    mget = Self.index(of: "mget", table)
     set = Self.index(of: "set", table)
   }
 

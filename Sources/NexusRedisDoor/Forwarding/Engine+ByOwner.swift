@@ -27,6 +27,7 @@ extension Engine {
       reject(command, refusal, session, &state.out)
       return .done
     }
+    if readHot(command, session, &state) { return .done }
     if keyList.count > 0, !keyList.isOneSlot, !isAlone {
       guard slot.pointee.spread.isScattered else {
         reject(command, Self.crossSlot, session, &state.out)

@@ -105,6 +105,7 @@ extension Engine {
       }
     }
     if isGet, state.readsCopies, isGoodCopy(key.slot, session), readCopy(request, &state, version) { return .done }
+    if isGet, let hot, hot.hasCopies, readHot(request, &state, session, version, hot) { return .done }
     return giveAwayPlain(request, &state, session, version)
   }
 

@@ -69,7 +69,7 @@ extension Engine: OperationExecutor {
         case .watch: executeWatch(operation, &batch, session, requester, now)
         case .unwatch: executeUnwatch(operation, &batch, requester)
         case .flush: executeFlush(operation, &batch)
-        case .http, .count, .value: refuse("ERR the Redis door does not execute such requests", &batch)
+        case .http, .count, .value, .hotCopy: refuse("ERR the Redis door does not execute such requests", &batch)
         }
       batch.outcomes[index] = outcome
       switch outcome {

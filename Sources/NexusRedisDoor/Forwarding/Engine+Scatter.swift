@@ -25,7 +25,9 @@ extension Engine {
       command: command, spread: slot.pointee.spread, session: session, flags: flags(of: slot, session),
       arguments: (0..<count).map { Array(arguments[$0].bytes) }, step: step)
     // What this node owns runs at once, as one part.
-    var groups = Divided(keyList.keys.map(\.slot), routes)
+    let hot = hotPart(command, session, state.clock)
+    var groups = Divided(keyList.keys.map(\.slot), routes, without: Set(hot?.keys ?? []))
+    if let hot { gathering.parts.append(hot) }
     var hold: ReplicaHold?
     if let keys = groups.takeLocal() {
       if let reply = runPart(gathering, keys, session, state.now, &hold) {
@@ -125,6 +127,7 @@ extension Engine {
     for key in gathering.parts[part].keys {
       let slot = gathering.key(key).withUnsafeBytes { Slot(of: $0) }.index
       queue.pointee.note(slot: slot)
+      if !gathering.flags.contains(.readOnly) { node.hotMarks.changed(Slot(index: slot)) }
       if !isOneSlot { queue.pointee.noteSeveral(slot: slot) }
     }
     if !isOneSlot { queue.pointee.severalUnderWay += 1 }
@@ -147,6 +150,12 @@ extension Engine {
     forwarder.table.giveBack(index)
     guard let queue = place.queue, let gathering = forwarder.gatherings[Int(place.gathering)] else { return }
     let part = Int(place.part)
+    if !gathering.flags.contains(.readOnly) {
+      // What the part has changed is read by its client from now on.
+      for key in gathering.parts[part].keys {
+        gathering.key(key).withUnsafeBytes { node.hotMarks.changed(Slot(of: $0)) }
+      }
+    }
     if place.isSeveral { queue.pointee.severalReplied() }
     switch reply {
     case .payload(let bytes): gathering.parts[part].outcome = .replied(Array(bytes))
@@ -170,6 +179,7 @@ extension Engine {
 
   func finish(_ gathering: Gathering, _ number: UInt32, _ queue: UnsafeMutablePointer<ReplyQueue>) {
     if goOnFlushing(gathering, number, queue) { return }
+    if door.commands.slots[gathering.command].traits.contains(.flushes) { node.hotMarks.changedAll() }
     let forwarder = forwarder
     forwarder.remove(number)
     var out = OutputBuffer(capacity: 1024)
@@ -228,11 +238,12 @@ private struct Divided {
   private var local: [Int] = []
   private let slots: [UInt16]
 
-  init(_ slots: [UInt16], _ routes: SlotRoutes) {
+  /// - Parameter answered: keys that nobody has to be asked for.
+  init(_ slots: [UInt16], _ routes: SlotRoutes, without answered: Set<Int>) {
     self.slots = slots
     var byMember: [MemberNumber: Int] = [:]
     var bySlot: [UInt16: Int] = [:]
-    for (key, slot) in slots.enumerated() {
+    for (key, slot) in slots.enumerated() where !answered.contains(key) {
       let route = routes[slot: slot]
       if route == .here {
         local.append(key)

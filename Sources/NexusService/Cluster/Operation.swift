@@ -23,6 +23,9 @@ public struct Operation: BitwiseCopyable {
     case flush = 6
     /// A value read, written, deleted or loaded anew for a program that embeds a node (`ValueRequest`).
     case value = 7
+    /// A copy of a hot key for a short while (`HotKeeper`): the namespace's number in decimal, then the key. The member
+    /// that executes its slot says what it has (`HotAnswer`), and over the same stream when that changes.
+    case hotCopy = 8
   }
 
   public struct Flags: OptionSet, Sendable, BitwiseCopyable {

@@ -64,4 +64,9 @@ struct InterestLane: ~Copyable {
   let hasNews = Atomic<Bool>(false)
   /// The client whose command runs now on the loop and wants to hear nothing of it; 0: none. The loop's thread only.
   var writer: UInt64 = 0
+  /// The stream whose operations run now on the loop. The loop's thread only.
+  var asker: InterestedParty?
+  /// What the loop tells over streams.
+  let streamNews = Guarded<[StreamNews]>([])
+  let hasStreamNews = Atomic<Bool>(false)
 }

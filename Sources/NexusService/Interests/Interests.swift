@@ -9,22 +9,25 @@ import Synchronization
 /// the reading, or is told. What is to be told goes to the clients' loops, whose engines take it at the end of their
 /// turns, behind the replies of that turn.
 public final class Interests: @unchecked Sendable {
-  private let store: Store
+  let store: Store
   private let settings: Settings
-  private let loopCount: Int
+  let loopCount: Int
   /// Invariant: set while no loop runs.
-  private var loops: [any EventLoop] = []
+  private(set) var loops: [any EventLoop] = []
 
   /// Invariant: one per slot, nil where nobody is interested in any of its keys; touched under the stripe's lock only.
-  private let tables: UnsafeMutablePointer<InterestTable?>
+  let tables: UnsafeMutablePointer<InterestTable?>
   private let keyCounter = Atomic<Int>(0)
   private let partyCounter = Atomic<Int>(0)
   /// The slot that is next to lose keys where there are too many.
   private let trimCursor = Atomic<Int>(0)
 
   /// Clients that track. One that is not among them any more may still be in tables.
-  private let followers = Guarded<Set<InterestedParty>>([])
+  let followers = Guarded<Set<InterestedParty>>([])
   private let clientCounter = Atomic<Int>(0)
+  /// Streams of other members that have asked to be told, and how many there ever were.
+  let streamCounter = Atomic<Int>(0)
+  let lastStream = Atomic<UInt64>(0)
 
   private let prefixCounter = Atomic<Int>(0)
   private let prefixLock = Guarded(())
@@ -56,11 +59,11 @@ public final class Interests: @unchecked Sendable {
 
   func attach(_ loops: [any EventLoop]) { self.loops = loops }
 
-  private func lane(of worker: Worker) -> UnsafeMutablePointer<InterestLane> {
+  func lane(of worker: Worker) -> UnsafeMutablePointer<InterestLane> {
     lanes + (Int(worker) <= loopCount ? Int(worker) : 0)
   }
 
-  private func lane(ofLoop index: Int) -> UnsafeMutablePointer<InterestLane> {
+  func lane(ofLoop index: Int) -> UnsafeMutablePointer<InterestLane> {
     lanes + Int(Node.worker(ofLoop: index))
   }
 
@@ -149,12 +152,12 @@ public final class Interests: @unchecked Sendable {
   }
 
   /// It has left its table.
-  private func forget(_ interest: InterestTable.Interest, _ slot: UInt16) {
+  func forget(_ interest: InterestTable.Interest, _ slot: UInt16) {
     count(keys: -1, parties: -interest.count, bytes: -interest.byteCount)
     store.unwatch(slot: slot)
   }
 
-  private func releaseIfEmpty(_ slot: Int) {
+  func releaseIfEmpty(_ slot: Int) {
     if tables[slot]?.isEmpty == true { tables[slot] = nil }
   }
 
@@ -196,10 +199,11 @@ public final class Interests: @unchecked Sendable {
     }
   }
 
-  private func tell(_ interest: InterestTable.Interest, from worker: Worker, writer: UInt64) {
+  func tell(_ interest: InterestTable.Interest, from worker: Worker, writer: UInt64) {
     let name = KeyName(namespace: interest.namespace, key: interest.key)
     interest.forEachParty { party in
       if party.isMember { return }
+      if party.isStream { return send(.changed(stream: party.stream, key: name), toStreamsOf: party.loop) }
       send(.changed(client: party.client, key: name, writer: writer), to: party.loop, from: worker)
     }
   }
@@ -217,6 +221,7 @@ public final class Interests: @unchecked Sendable {
         }
       }
     }
+    tellStreams(flushed: namespaces)
     guard clientCount > 0 else { return }
     for loop in 0..<loopCount { send(.flushed(namespaces), to: loop, from: worker) }
   }

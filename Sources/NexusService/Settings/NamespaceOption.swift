@@ -56,6 +56,9 @@ public struct NamespaceOption: Sendable {
     NamespaceOption(following: .reads, "What answers reads: the owner of the slot, or any copy.") {
       $1.reads = ReadPreference(rawValue: $0.text)!
     },
+    NamespaceOption(
+      "hot-cache", .bool, "yes", "Whether members keep copies of its hot keys that others own (docs/hot-keys.md)."
+    ) { $1.keepsHotCopies = $0.number == 1 },
   ]
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })

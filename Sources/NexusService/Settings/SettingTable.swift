@@ -9,6 +9,7 @@ public enum SettingID: Int, CaseIterable, Sendable {
   case password
   case nodeID, peerPort, join, clusterName, clusterSecret, discovery, discoveryURL, advertise, clusterPort
   case zone, weight, replicas, ringHash, virtualNodes, forwardTimeout, rebalanceRate
+  case hotCacheSize, hotTTL, hotKeyRate
   case acknowledgement, reads, acknowledgementTimeout, replicaQueue, hintLimit, clockBound
   case repairInterval, repairRate, tombstoneGrace
   case threads, dataDirectory
@@ -168,6 +169,16 @@ extension Setting {
     Setting(
       .rebalanceRate, "rebalance-rate", .cluster, .bytes((64 << 10)...(1 << 40)), "64mb",
       "Bytes a second that this node sends to new owners of its slots.", mutable: true),
+    Setting(
+      .hotCacheSize, "hot-cache-size", .cluster, .bytes(0...(1 << 40)), "16mb",
+      "Memory for copies of other members' hot keys, all loops together; off: no copies.", mutable: true,
+      words: ["off": 0]),
+    Setting(
+      .hotTTL, "hot-ttl", .cluster, .duration(10_000...(second * 60)), "1s",
+      "A copy of a hot key is that old at most, whatever becomes of the news of its change.", mutable: true),
+    Setting(
+      .hotKeyRate, "hot-key-rate", .cluster, .integer(1...1_000_000_000), "200",
+      "Reads a second through one event loop that make a key hot.", mutable: true),
   ]
 
   private static let replication: [Setting] = [

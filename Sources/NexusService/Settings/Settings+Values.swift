@@ -82,6 +82,10 @@ extension Settings {
   public var virtualNodes: Int { number(.virtualNodes) }
   @inlinable public var forwardTimeoutMilliseconds: Int { number(.forwardTimeout) / 1000 }
   @inlinable public var rebalanceBytesPerSecond: Int { number(.rebalanceRate) }
+  /// 0: no copies.
+  @inlinable public var hotCacheBytes: Int { number(.hotCacheSize) }
+  @inlinable public var hotTTLMilliseconds: Int { number(.hotTTL) / 1000 }
+  @inlinable public var hotKeyRate: Int { number(.hotKeyRate) }
 
   public var acknowledgement: Acknowledgement { Acknowledgement.allCases[number(.acknowledgement)] }
   public var reads: ReadPreference { ReadPreference.allCases[number(.reads)] }

@@ -226,6 +226,13 @@ public struct HotKeys: ~Copyable {
 
   // MARK: Answering
 
+  /// How often the key of this hash is used at the least, as far as the sample shows; 0 where it is not tracked.
+  public borrowing func leastPerSecond(ofHash hash: UInt64, now: UnixMilliseconds) -> Double {
+    let index = counter(of: hash)
+    if index < 0 { return 0 }
+    return (counters[index].weight - counters[index].error) * perSecond(at: max(now, latest))
+  }
+
   /// Everything that is tracked, the hottest first.
   public borrowing func report(now: UnixMilliseconds) -> HotKeyReport {
     let scale = perSecond(at: max(now, latest))

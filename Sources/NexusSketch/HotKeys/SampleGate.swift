@@ -20,6 +20,15 @@ public struct SampleGate: Sendable {
     return true
   }
 
+  /// The same for so many that pass together: which of them is let through, counted from 0; nil: none. One at most.
+  @inlinable @inline(__always) public mutating func admitted(of count: Int) -> Int? {
+    left &-= count
+    if left > 0 { return nil }
+    let index = max(0, count &+ left &- 1)
+    draw()
+    return index
+  }
+
   /// Any distance from 1 to 2N - 1, each as likely: N on average.
   @usableFromInline mutating func draw() {
     state &+= 0x9E37_79B9_7F4A_7C15

@@ -61,6 +61,7 @@ final class SmallCluster {
       for kind in [Operation.Kind.command, .transaction, .watch, .unwatch, .flush] {
         peer.setExecutor(engine, for: kind)
       }
+      peer.setExecutor(node.hotKeepers[0], for: .hotCopy)
     }
 
     var replicator: LoopReplicator { replicas.ofLoops[0] }

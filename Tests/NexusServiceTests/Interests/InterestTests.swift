@@ -170,4 +170,43 @@ struct InterestTests {
     let name = KeyName(namespace: 0, key: Array("k".utf8))
     #expect(place.told() == [.changed(client: 7, key: name, writer: 7)])
   }
+
+  @Test("of another member's stream are told on the stream's loop, behind its loop's back")
+  func streams() throws {
+    let place = try Place()
+    let stream = place.interests.beginStream(loop: 1)
+    place.with("k") { place.interests.add(stream, to: $0) }
+    place.add(7, "k")
+    place.set("k")
+    #expect(place.told() == [place.changed(7, "k")])
+    #expect(place.told(1) == [])
+    #expect(place.interests.hasStreamNews(loop: 1))
+    #expect(
+      place.interests.takeStreamNews(loop: 1)
+        == [.changed(stream: stream.stream, key: KeyName(namespace: 0, key: Array("k".utf8)))])
+    place.set("k")
+    #expect(!place.interests.hasStreamNews(loop: 1))
+  }
+
+  @Test("streams hear of a flush, and of a slot that leaves; what has ended is not told")
+  func streamsOfSlots() throws {
+    let place = try Place()
+    let (one, other) = (place.interests.beginStream(loop: 0), place.interests.beginStream(loop: 0))
+    place.with("k") { key in
+      place.interests.add(one, to: key)
+      place.interests.add(other, to: key)
+      place.interests.leave(slot: key.slot)
+    }
+    let name = KeyName(namespace: 0, key: Array("k".utf8))
+    #expect(
+      place.interests.takeStreamNews(loop: 0)
+        == [.changed(stream: one.stream, key: name), .changed(stream: other.stream, key: name)])
+    #expect(place.interests.keyCount == 0)
+    place.interests.flushed([0, 3], as: 1)
+    #expect(place.interests.takeStreamNews(loop: 0) == [.flushed([0, 3])])
+    place.interests.endStream(one)
+    place.interests.endStream(other)
+    place.interests.flushed([0], as: 1)
+    #expect(!place.interests.hasStreamNews(loop: 0))
+  }
 }
