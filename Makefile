@@ -47,7 +47,7 @@ test-tsan: ## the same under the thread sanitizer (FILTER=StoreTests runs those 
 	@scripts/venv
 	@ASYNC='$(ASYNC)' scripts/sanitized thread "$(FILTER)"
 
-chaos: build ## real nodes killed, kept busy and asked a million times; writes chaos/REPORT.md (about half an hour)
+chaos: build ## real nodes killed, kept busy and asked a million times; writes chaos/REPORT.md (about an hour)
 	@scripts/setup build test
 	swift build --build-tests $(WALLS)
 	scripts/chaos

@@ -144,12 +144,3 @@ extension ClusterOfProcesses.Node {
     return line.flatMap { Int($0.split(separator: " ")[1]) } ?? -1
   }
 }
-
-extension RESPClient {
-  /// What the node itself has of the key: a value, `deleted`, or nil.
-  fileprivate func copy(_ key: String) throws -> String? {
-    let reply = try ask("DEBUG", "COPY", key)
-    guard let elements = reply.elements, elements.count >= 2 else { return nil }
-    return elements.count == 3 ? elements[2].string : elements[0].string
-  }
-}

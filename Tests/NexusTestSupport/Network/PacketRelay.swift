@@ -49,7 +49,9 @@ final class PacketRelay {
         guard count > 0 else { return }
         let packet = UnsafeRawBufferPointer(rebasing: buffer[..<count])
         guard let to = PrivateAddress(receiverOf: packet)?.host, to < devices.count else { continue }
-        guard case .carried(let delay) = wiring.fate(from: host, to: to) else { continue }
+        // The ninth byte of IPv4's head names the protocol.
+        let streamBytes = count > 9 && packet[9] == UInt8(IPPROTO_TCP) ? count : 0
+        guard case .carried(let delay) = wiring.fate(from: host, to: to, streamBytes: streamBytes) else { continue }
         if delay == 0 { write(devices[to], packet.baseAddress, count) } else { hold(Array(packet), to, delay) }
       }
     }

@@ -15,6 +15,8 @@ public final class PrivateNetwork: Sendable {
     /// Packets, since the network was made.
     public fileprivate(set) var carried = 0
     public fileprivate(set) var lost = 0
+    /// Of TCP packets that were carried, heads included.
+    public fileprivate(set) var streamBytes = 0
   }
 
   private let namespaces: [NetworkNamespace]
@@ -151,7 +153,8 @@ final class Wiring: Sendable {
     state.withLock { body(&$0.cables[from][to]) }
   }
 
-  func fate(from: Int, to: Int) -> Fate {
+  /// - Parameter streamBytes: of the packet, if it is TCP's.
+  func fate(from: Int, to: Int, streamBytes: Int) -> Fate {
     state.withLock { state in
       let cable = state.cables[from][to]
       if cable.isCut || cable.lossPercent > 0 && state.dice.chance(cable.lossPercent) {
@@ -159,6 +162,7 @@ final class Wiring: Sendable {
         return .lost
       }
       state.cables[from][to].carried += 1
+      state.cables[from][to].streamBytes += streamBytes
       let delay = cable.delayMilliseconds
       return .carried(afterMilliseconds: delay.upperBound == 0 ? 0 : state.dice.within(delay))
     }
