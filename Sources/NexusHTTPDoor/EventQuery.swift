@@ -11,10 +11,7 @@ struct EventQuery {
 
 extension Responder {
   func eventQuery(_ head: RequestHead) throws(Problem) -> EventQuery {
-    if head.hasUnknownParameter || head.namespaceIsEncoded || head.ttlIsEncoded || head.key != nil || head.group != nil
-    {
-      throw .unknownParameter()
-    }
+    if !head.parameters.isSubset(of: .types) { throw .unknownParameter(.types) }
     var query = EventQuery()
     query.lastEventID = head.lastEventID.map { String(decoding: $0, as: UTF8.self) }
     guard let types = head.types else { return query }

@@ -10,11 +10,25 @@ struct Exchange {
     case discarding(Problem)
     /// Another member has been asked: its connection is suspended.
     case forwarded(Forwarding)
+    /// Every other member has been asked: its connection is suspended.
+    case gathering(Gathering)
     /// The other member's reply, which the connection sends as soon as it runs again. To be freed.
     case answered(Reply)
     case replied
     /// An event stream, by its number.
     case streaming(UInt64)
+  }
+
+  /// A request that every member runs.
+  struct Gathering {
+    let connection: OpaquePointer
+    /// Monotonic nanoseconds.
+    let begunAt: UInt64
+    /// What the members that have answered removed.
+    var entries: Int
+    /// Members that have not answered.
+    var missing = 0
+    var failure: Problem?
   }
 
   struct Forwarding {

@@ -78,9 +78,9 @@ extension HTTPDoor: OperationRequester {
   }
 
   public func replied(_ ticket: UInt64, _ reply: OperationReply) {
-    guard let exchange = forwarded.close(ticket), case .forwarded(let forwarding) = exchange.pointee.phase else {
-      return
-    }
+    guard let exchange = forwarded.close(ticket) else { return }
+    if case .gathering(let gathering) = exchange.pointee.phase { return gathered(reply, gathering, exchange) }
+    guard case .forwarded(let forwarding) = exchange.pointee.phase else { return }
     exchange.pointee.phase = .answered(made(of: reply, forwarding))
     let nanoseconds = loop.monotonicNanoseconds &- forwarding.begunAt
     responder.keyspace.statistics.pointee.noteLatency(nanoseconds: nanoseconds)
@@ -114,9 +114,14 @@ extension HTTPDoor: OperationRequester {
   /// Before the library stops: nobody waits for these replies any more.
   func abandonForwarded() {
     for exchange in forwarded.closeAll() {
-      guard case .forwarded(let forwarding) = exchange.pointee.phase else { continue }
+      let connection: OpaquePointer
+      switch exchange.pointee.phase {
+      case .forwarded(let forwarding): connection = forwarding.connection
+      case .gathering(let gathering): connection = gathering.connection
+      default: continue
+      }
       exchange.pointee.phase = .replied
-      MHD_resume_connection(forwarding.connection)
+      MHD_resume_connection(connection)
     }
   }
 }

@@ -28,7 +28,7 @@ extension HTTPDoor {
       return receive(piece, begun)
     }
     switch begun.pointee.phase {
-    case .replied, .forwarded, .streaming: return .YES
+    case .replied, .forwarded, .gathering, .streaming: return .YES
     case .answered(let reply): return send(reply, begun, connection)
     case .discarding(let problem): return send(refused(problem), begun, connection)
     case .reading:
@@ -130,6 +130,7 @@ extension HTTPDoor {
     case .reply(let reply):
       responder.keyspace.statistics.pointee.noteLatency(nanoseconds: loop.monotonicNanoseconds &- start)
       return send(reply, exchange, connection)
+    case .everywhere(let request, let entries): return gather(request, entries, exchange, connection, begunAt: start)
     case .elsewhere(let request): return forward(request, exchange, connection, begunAt: start)
     case .events(let query):
       guard let number = streams.open(query, connection) else {

@@ -9,6 +9,19 @@ struct KeyRequest {
     case read = 0
     case write = 1
     case delete = 2
+    /// Loads anew.
+    case refresh = 3
+    /// As delete, otherwise replied.
+    case invalidate = 4
+    /// Removes what this node executes of the keys that begin with this one.
+    case purge = 5
+
+    var waitsForCopies: Bool {
+      switch self {
+      case .write, .delete, .invalidate: true
+      case .read, .refresh, .purge: false
+      }
+    }
   }
 
   var action: Action
@@ -65,9 +78,17 @@ extension KeyRequest {
         arguments.initializeElement(at: 2, to: Argument(base: value.baseAddress ?? start, count: value.count))
         return body(
           Operation(
-            kind: .http, flags: action == .read ? .readOnly : [], database: key.namespace,
+            kind: .http, flags: flags, database: key.namespace,
             protocolVersion: 2, slot: Slot(index: key.slot), arguments: UnsafeBufferPointer(arguments)))
       }
+    }
+  }
+
+  private var flags: Operation.Flags {
+    switch action {
+    case .read: .readOnly
+    case .purge: .thisNode
+    default: []
     }
   }
 

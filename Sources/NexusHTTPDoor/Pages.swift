@@ -9,12 +9,11 @@ enum Pages {
     DELETE /api/cache/{key}   deletes
            ?namespace=name    (or the header X-Namespace) chooses the namespace; "default" where nothing is said
 
-    GET    /api/get?key=key   value=...; 404 where there is none
-    POST   /api/set           the fields key, value, expire (seconds) and hot of a form: done
-           group=name         chooses the namespace; form-group where nothing is said
+    GET    /api/get?key=key   value=...; POST /api/set: the fields key, value, expire (seconds), hot and group of a form
+    POST   /v1/cache/refresh?key=key       has it loaded anew from the namespace's origin
+    POST   /v1/cache/invalidate?key=key    (or ?prefix=text) removes what is there, on every member
 
-    GET    /health            {"healthy":true,...}
-    GET    /health/live       200 while the process answers
+    GET    /health            {"healthy":true,...}; /health/live: 200 while the process answers
     GET    /health/ready      200 while it takes requests, 503 and the reason while it joins, leaves or drains
     GET    /metrics           Prometheus text format
     GET    /v1/events         what happens, as it happens (text/event-stream); ?types=membership,topology,invalidation

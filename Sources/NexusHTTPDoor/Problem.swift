@@ -48,10 +48,10 @@ struct Problem: Error {
   static func keyMissing() -> Problem {
     Problem(status: 400, code: "key_missing", message: "The path ends where the key should be: /api/cache/{key}.")
   }
-  static func unknownParameter() -> Problem {
+  static func unknownParameter(_ accepted: RequestHead.Parameters) -> Problem {
     Problem(
       status: 400, code: "unknown_parameter",
-      message: "The query has a parameter that is not known; namespace, ttl and ack are accepted.")
+      message: "The query has a parameter that is not known; this path takes \(accepted.text).")
   }
   static func unknownNamespace(_ name: UnsafeRawBufferPointer, _ store: Store) -> Problem {
     Problem(status: 404, code: "unknown_namespace", message: UnknownNamespace.sentence(name, in: store) + ".")
@@ -144,7 +144,12 @@ struct Problem: Error {
   static func fromAPage() -> Problem {
     Problem(
       status: 403, code: "from_a_page",
-      message: "Web pages may not change the cluster: send this without the header Origin, or use nexuscache ctl.")
+      message: "Web pages may not ask for this: send it without the header Origin, or use nexuscache ctl.")
+  }
+  static func noOrigin(_ name: String) -> Problem {
+    Problem(
+      status: 409, code: "no_origin",
+      message: "The namespace '\(name)' has no origin to load from; give it one with the setting origin.")
   }
   static func badAddress(_ text: String) -> Problem {
     Problem(

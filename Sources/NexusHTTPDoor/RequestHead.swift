@@ -31,6 +31,27 @@ struct RequestHead {
     }
   }
 
+  /// Of a query, by name.
+  struct Parameters: OptionSet {
+    let rawValue: UInt8
+    static let namespace = Parameters(rawValue: 1 << 0)
+    static let ttl = Parameters(rawValue: 1 << 1)
+    static let ack = Parameters(rawValue: 1 << 2)
+    static let key = Parameters(rawValue: 1 << 3)
+    static let group = Parameters(rawValue: 1 << 4)
+    static let prefix = Parameters(rawValue: 1 << 5)
+    static let types = Parameters(rawValue: 1 << 6)
+    static let unknown = Parameters(rawValue: 1 << 7)
+
+    private static let names = ["namespace", "ttl", "ack", "key", "group", "prefix", "types"]
+    /// `namespace, ttl and ack`
+    var text: String {
+      let names = Self.names.indices.filter { rawValue & 1 << UInt8($0) != 0 }.map { Self.names[$0] }
+      return names.count < 2
+        ? names.joined() : names.dropLast().joined(separator: ", ") + " and " + names[names.count - 1]
+    }
+  }
+
   var method: Method
   /// Before the `?`, as sent: still percent-encoded.
   var path: UnsafeRawBufferPointer
@@ -43,7 +64,7 @@ struct RequestHead {
   var ttlIsEncoded = false
   /// How many copies a write shall have, as sent.
   var acknowledgement: UnsafeRawBufferPointer?
-  /// What the query of a form's request names; percent-encoded.
+  /// What the query names beside these; percent-encoded.
   var key: UnsafeRawBufferPointer?
   var group: UnsafeRawBufferPointer?
   /// That whoever sends it knows the cluster's secret: the time in milliseconds, a colon, a keyed hash.
@@ -52,7 +73,9 @@ struct RequestHead {
   var types: UnsafeRawBufferPointer?
   /// Of the last event that the reader has.
   var lastEventID: UnsafeRawBufferPointer?
-  var hasUnknownParameter = false
+  var prefix: UnsafeRawBufferPointer?
+  /// All that the query has.
+  var parameters: Parameters = []
   var acceptsBytes = false
   var sendsBytes = false
   /// Bytes; nil without a Content-Length header (no body, or a chunked one).
@@ -73,19 +96,28 @@ struct RequestHead {
     if Self.equal(name, "namespace") {
       namespace = value
       namespaceIsEncoded = true
+      parameters.insert(.namespace)
     } else if Self.equal(name, "ttl") {
       ttl = value
       ttlIsEncoded = true
+      parameters.insert(.ttl)
     } else if Self.equal(name, "ack") {
       acknowledgement = value
+      parameters.insert(.ack)
     } else if Self.equal(name, "key") {
       key = value
+      parameters.insert(.key)
     } else if Self.equal(name, "group") {
       group = value
+      parameters.insert(.group)
     } else if Self.equal(name, "types") {
       types = value
+      parameters.insert(.types)
+    } else if Self.equal(name, "prefix") {
+      prefix = value
+      parameters.insert(.prefix)
     } else {
-      hasUnknownParameter = true
+      parameters.insert(.unknown)
     }
   }
 

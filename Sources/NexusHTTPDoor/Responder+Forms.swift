@@ -52,9 +52,8 @@ extension Responder {
 
   /// The namespace that the head names, as `group` or as other requests do; else the one of the setting.
   func group(_ head: RequestHead) throws(Problem) -> NamespaceNumber {
-    if head.hasUnknownParameter || head.types != nil || head.ttl != nil && head.ttlIsEncoded {
-      throw .unknownFormParameter()
-    }
+    let accepted: RequestHead.Parameters = [.key, .group, .namespace, .ack]
+    if !head.parameters.isSubset(of: accepted) { throw .unknownParameter(accepted) }
     if let group = head.group { return try self.group(named: try decode(group, "group")) }
     guard var name = head.namespace else { return NamespaceName.number(of: node.settings.formGroup) }
     if head.namespaceIsEncoded { name = try decode(name, "namespace") }
@@ -69,9 +68,4 @@ extension Responder {
 
 extension Problem {
   static func badForm(_ sentence: String) -> Problem { Problem(status: 400, code: "bad_form", message: sentence) }
-  static func unknownFormParameter() -> Problem {
-    Problem(
-      status: 400, code: "unknown_parameter",
-      message: "The query has a parameter that is not known; key, group and ack are accepted.")
-  }
 }

@@ -39,6 +39,10 @@ extension Responder {
   func keyRequest(
     _ route: Route, _ head: RequestHead, _ body: UnsafeMutableRawBufferPointer
   ) throws(Problem) -> KeyRequest {
+    switch route {
+    case .refresh, .invalidate: return try upkeep(route, head)
+    default: break
+    }
     let namespace = try route.isForm ? group(head) : namespace(head)
     switch route {
     case .read(let range):
@@ -82,6 +86,9 @@ extension Responder {
     case .read: try read(request, identity, now)
     case .write: try write(request, identity, now)
     case .delete: try delete(request, identity, now)
+    case .refresh: try refresh(request, now)
+    case .invalidate: try invalidate(request, now)
+    case .purge: .reply(count("", purge(request, now), ""))
     }
   }
 
@@ -253,10 +260,10 @@ extension Responder {
 
   // MARK: What the head says
 
-  func namespace(_ head: RequestHead) throws(Problem) -> NamespaceNumber {
-    if head.hasUnknownParameter || head.key != nil || head.group != nil || head.types != nil {
-      throw .unknownParameter()
-    }
+  func namespace(
+    _ head: RequestHead, taking accepted: RequestHead.Parameters = [.namespace, .ttl, .ack]
+  ) throws(Problem) -> NamespaceNumber {
+    if !head.parameters.isSubset(of: accepted) { throw .unknownParameter(accepted) }
     guard var name = head.namespace else { return 0 }
     if head.namespaceIsEncoded { name = try decode(name, "namespace") }
     guard let number = keyspace.namespace(named: name) else { throw .unknownNamespace(name, node.store) }
@@ -279,7 +286,7 @@ extension Responder {
 
   /// What a write waits for; `one` where there are no copies to wait for.
   func acknowledgement(_ request: KeyRequest) -> Acknowledgement {
-    guard replicator != nil, request.action != .read else { return .one }
+    guard replicator != nil, request.action.waitsForCopies else { return .one }
     return request.acknowledgement ?? node.store.acknowledgement(in: request.key.namespace)
   }
 

@@ -45,6 +45,8 @@ final class Responder {
     /// Nothing was done: the key's slot is not executed here, or the key has to be fetched first. Borrows what the
     /// request does, and `scratch`.
     case elsewhere(KeyRequest)
+    /// It was done here, with this many entries; the other members are to do the same. Borrows as well.
+    case everywhere(KeyRequest, entries: Int)
     /// A stream that goes on.
     case events(EventQuery)
   }
@@ -58,8 +60,16 @@ final class Responder {
       route = found
       try authorize(head, for: found)
       switch found {
-      case .read, .write, .delete, .formRead, .formWrite:
+      // Any page that a browser on this machine shows can send these, without reading the answer.
+      case _ where found.isForbiddenToPages && head.hasOrigin: throw .fromAPage()
+      case .read, .write, .delete, .formRead, .formWrite, .refresh, .invalidate:
         var request = try keyRequest(found, head, body)
+        if request.action == .purge {
+          let entries = purge(request, now)
+          if !node.otherMembers.isEmpty { return .everywhere(request, entries: entries) }
+          reply = removed(entries)
+          break
+        }
         if replicator != nil, request.action == .read { request.acceptsCopy = keyspace.mayReadCopy(request.key) }
         if let hot, hot.sample(of: 1) != nil { hot.observe(request.key, isWrite: request.action != .read) }
         // What waits for copies takes the way of what runs elsewhere, which is the way of replies that come later.
@@ -76,8 +86,6 @@ final class Responder {
         case .not: return .elsewhere(request)
         }
       case .events: return .events(try eventQuery(head))
-      // Any page that a browser on this machine shows can send these, without reading the answer.
-      case _ where found.changesCluster && head.hasOrigin: throw .fromAPage()
       default: reply = try answer(found, head, body, now)
       }
     } catch {
@@ -169,7 +177,8 @@ final class Responder {
     _ route: Route, _ head: RequestHead, _ body: UnsafeMutableRawBufferPointer, _ now: UnixMilliseconds
   ) throws(Problem) -> Reply {
     switch route {
-    case .read, .write, .delete, .formRead, .formWrite, .events: preconditionFailure("answered elsewhere")
+    case .read, .write, .delete, .formRead, .formWrite, .refresh, .invalidate, .events:
+      preconditionFailure("answered elsewhere")
     case .index: return Reply(.text, .constant(Pages.index))
     case .health: return health()
     case .live: return Reply(.constant("{\"live\":true}"))
@@ -191,7 +200,7 @@ final class Responder {
     switch route {
     case .read, .formRead: countError(.read)
     case .write, .formWrite: countError(.write)
-    case .delete: countError(.delete)
+    case .delete, .invalidate: countError(.delete)
     default: break
     }
   }
@@ -200,7 +209,8 @@ final class Responder {
     switch action {
     case .read: keyspace.statistics.pointee.getErrors.add()
     case .write: keyspace.statistics.pointee.setErrors.add()
-    case .delete: keyspace.statistics.pointee.deleteErrors.add()
+    case .delete, .invalidate: keyspace.statistics.pointee.deleteErrors.add()
+    case .refresh, .purge: break
     }
   }
 }

@@ -6,13 +6,14 @@ enum Route: Equatable {
   case delete(key: Range<Int>)
   /// With fields of a form, and plain replies.
   case formRead, formWrite
+  case refresh, invalidate
   case index, health, live, ready, metrics
   case clusterState, clusterSlots, join, leave, setPeer
   case events, replicate
 
-  var changesCluster: Bool {
+  var isForbiddenToPages: Bool {
     switch self {
-    case .join, .leave, .setPeer: true
+    case .join, .leave, .setPeer, .refresh, .invalidate: true
     default: false
     }
   }
@@ -73,6 +74,8 @@ enum Route: Equatable {
     if path.elementsEqual(formWritePath.utf8) { return .formWrite }
     if path.elementsEqual("/v1/cluster/join".utf8) { return .join }
     if path.elementsEqual("/v1/cluster/leave".utf8) { return .leave }
+    if path.elementsEqual("/v1/cache/refresh".utf8) { return .refresh }
+    if path.elementsEqual("/v1/cache/invalidate".utf8) { return .invalidate }
     if path.elementsEqual("/setpeer".utf8) { return .setPeer }
     if path.elementsEqual("/v1/internal/replicate".utf8) { return .replicate }
     return nil

@@ -194,6 +194,17 @@ public final class Keyspace {
     return entry != nil
   }
 
+  /// Has the key loaded anew from its origin, while what is there answers.
+  /// - Returns: false where a load is under way already, or there is no origin.
+  public func refresh(_ key: Key, now: UnixMilliseconds) throws(Misplaced) -> Bool {
+    let taken = store.lock(key, as: worker)
+    defer { store.unlock(key, taken) }
+    if let misplaced = misplacement(key, now) { throw misplaced }
+    guard filler.fills(key.namespace) else { return false }
+    filler.invalidateAbsence(key)
+    return node.fillers[Int(worker) - 1].refresh(key, store.find(key, now: now, touch: false))
+  }
+
   /// When something written now in this namespace expires: as the writer said, else after the namespace's default TTL,
   /// shortened by a random share of at most its jitter.
   public func expiry(_ life: TimeToLive, in namespace: NamespaceNumber, now: UnixMilliseconds) -> Expiry {

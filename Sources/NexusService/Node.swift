@@ -89,6 +89,13 @@ public final class Node: @unchecked Sendable {
     cluster = nil
   }
 
+  /// The live members beside this node.
+  public var otherMembers: [MemberNumber] {
+    guard let cluster else { return [] }
+    return cluster.picture.members.filter { $0.record.status.isLive && $0.record.member.id != cluster.myself }
+      .map(\.number)
+  }
+
   /// The store's name for whoever runs on this loop.
   public static func worker(ofLoop index: Int) -> Worker { Worker(index + 1) }
 }

@@ -36,6 +36,8 @@ final class TestCluster: @unchecked Sendable {
     let slot: Slot
     let words: [[UInt8]]
     let ticket: UInt64
+    /// This member, whatever it executes.
+    var to: Int?
   }
 
   init(_ count: Int, _ change: @escaping (inout HTTPConfiguration) -> Void = { _ in }) throws {
@@ -127,6 +129,7 @@ final class TestCluster: @unchecked Sendable {
 
   private func carry(_ letter: Letter) {
     if let failure = failure.withLock({ $0 }) { return answer(letter, .failure(failure)) }
+    if let to = letter.to { return servers[to].loop.post { [self] in execute(letter, on: to) } }
     let owner = owners.withLock { $0[Int(letter.slot.index)] }
     // As this node sees it, which may be a moment old.
     let seen = servers[letter.from].node.routes[letter.slot].member.map { Int($0) } ?? owner
@@ -246,14 +249,21 @@ final class TestRouter: OperationRouter {
   func route(
     _ operation: Operation, for requester: any OperationRequester, ticket: UInt64
   ) -> MemberNumber? {
-    cluster.take(
-      TestCluster.Letter(
-        from: index, kind: operation.kind, flags: operation.flags, database: operation.database, slot: operation.slot,
-        words: operation.arguments.map { Array($0.bytes) }, ticket: ticket))
+    cluster.take(letter(operation, ticket))
     return nil
   }
 
-  func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {}
+  func ask(_ member: MemberNumber, _ operation: Operation, for requester: any OperationRequester, ticket: UInt64) {
+    var letter = letter(operation, ticket)
+    letter.to = Int(member)
+    cluster.take(letter)
+  }
+
+  private func letter(_ operation: Operation, _ ticket: UInt64) -> TestCluster.Letter {
+    TestCluster.Letter(
+      from: index, kind: operation.kind, flags: operation.flags, database: operation.database, slot: operation.slot,
+      words: operation.arguments.map { Array($0.bytes) }, ticket: ticket)
+  }
 }
 
 /// A cluster of members `node-0`, `node-1`, ... with equal shares.

@@ -117,7 +117,14 @@ import Testing
     #expect(met.contains("node-2"))
     #expect(try eventually(seconds: 20) { try demo.curl("\(door)/api/get?key=user1") == "no such key" })
 
+    let upkeep = demo.url(1, "/v1/cache")
+    #expect(try demo.curl("-X", "POST", "\(upkeep)/refresh?key=Tom&namespace=scores").contains(#""begun":1"#))
+    #expect(
+      try demo.curl("-X", "POST", "\(upkeep)/invalidate?prefix=player&namespace=scores").contains(#""removed":1"#))
+    #expect(try demo.curl("\(door)/api/get?key=player-17") == "value=352")
+
     let after = try figures(demo)
+    #expect(after["nexuscache_origin_refreshes_total"] == 1)
     for name in ["requests_total", "request_duration_seconds_count", "peer_requests_total"] {
       #expect(after["nexuscache_\(name)"]! > before["nexuscache_\(name)"]!, "\(name)")
     }

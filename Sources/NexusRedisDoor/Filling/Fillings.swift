@@ -30,34 +30,9 @@ extension Fillings {
   /// Of what is executed on this node; the others do the same with theirs.
   static func purge(_ call: inout Call) {
     let prefixes = (1..<call.count).map { Array(call[$0]) }
-    func isMeant(_ key: some Sequence<UInt8>) -> Bool { prefixes.contains { key.starts(with: $0) } }
-    let (store, routes) = (call.store, call.engine.routes)
-    call.engine.filler.invalidate(call.namespace) { isMeant($0) }
-    var removed = [Int](repeating: 0, count: prefixes.count)
-    var cursor: UInt64 = 0
-    var found: [[UInt8]] = []
-    repeat {
-      found.removeAll(keepingCapacity: true)
-      cursor = store.scan(call.namespace, from: cursor, budget: 512, as: call.worker, now: call.now) { entry in
-        if isMeant(entry.keyBytes) { found.append(Array(entry.keyBytes)) }
-      }
-      for bytes in found {
-        bytes.withUnsafeBytes { bytes in
-          let key = store.key(bytes, in: call.namespace)
-          let taken = store.lock(key, as: call.worker)
-          defer { store.unlock(key, taken) }
-          // What others execute is theirs to remove; they are asked as well.
-          if routes.isClustered, routes[slot: key.slot] != .here { return }
-          guard let entry = store.find(key, now: call.now, touch: false) else { return }
-          store.remove(key, entry)
-          removed[prefixes.firstIndex { bytes.starts(with: $0) }!] += 1
-        }
-      }
-    } while cursor != 0
-    for (prefix, count) in zip(prefixes, removed) {
-      call.engine.node.announcePurge(of: prefix, in: call.namespace, removed: count, at: call.now)
-    }
-    call.reply(integer: removed.reduce(0, +))
+    call.reply(
+      integer: Purge(call.engine.node, as: call.worker).keys(
+        beginningWith: prefixes, in: call.namespace, now: call.now))
   }
 
   static func info(_ call: inout Call) {
