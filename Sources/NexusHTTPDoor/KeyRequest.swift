@@ -15,11 +15,13 @@ struct KeyRequest {
     case invalidate = 4
     /// Removes what this node executes of the keys that begin with this one.
     case purge = 5
+    /// Removes what this node executes of the entries that have this tag.
+    case purgeTag = 6
 
     var waitsForCopies: Bool {
       switch self {
       case .write, .delete, .invalidate: true
-      case .read, .refresh, .purge: false
+      case .read, .refresh, .purge, .purgeTag: false
       }
     }
   }
@@ -31,6 +33,8 @@ struct KeyRequest {
   /// What to store.
   var value = UnsafeRawBufferPointer(start: nil, count: 0)
   var life = TimeToLive.namespaceDefault
+  /// Of what is stored; none: those that are there stay.
+  var tags = TagList()
   /// The writer says that this will be read often, everywhere.
   var isHot = false
   /// A read that the copy here of what another member executes may answer.
@@ -45,7 +49,8 @@ struct KeyRequest {
 }
 
 /// As one member gives it to another: three arguments, of which the first says what is meant (version, action, flags,
-/// kind of TTL, then its milliseconds in little-endian order), the second is the key and the third the value.
+/// kind of TTL, then its milliseconds in little-endian order), the second is the key and the third the value; a
+/// fourth has the tags, if there are any.
 extension KeyRequest {
   private static let version: UInt8 = 1
   private static let headBytes = 12
@@ -71,15 +76,19 @@ extension KeyRequest {
         }
       head[3] = kind
       head.storeBytes(of: milliseconds.littleEndian, toByteOffset: 4, as: Int64.self)
-      return withUnsafeTemporaryAllocation(of: Argument.self, capacity: 3) { arguments in
+      return withUnsafeTemporaryAllocation(of: Argument.self, capacity: 4) { arguments in
         let start = UnsafeRawPointer(head.baseAddress!)
         arguments.initializeElement(at: 0, to: Argument(base: start, count: Self.headBytes))
         arguments.initializeElement(at: 1, to: Argument(base: key.base, count: key.count))
         arguments.initializeElement(at: 2, to: Argument(base: value.baseAddress ?? start, count: value.count))
-        return body(
-          Operation(
-            kind: .http, flags: flags, database: key.namespace,
-            protocolVersion: 2, slot: Slot(index: key.slot), arguments: UnsafeBufferPointer(arguments)))
+        return tags.withBytes { tags in
+          arguments.initializeElement(at: 3, to: Argument(base: tags.baseAddress ?? start, count: tags.count))
+          return body(
+            Operation(
+              kind: .http, flags: flags, database: key.namespace,
+              protocolVersion: 2, slot: Slot(index: key.slot),
+              arguments: UnsafeBufferPointer(rebasing: arguments[..<(tags.isEmpty ? 3 : 4)])))
+        }
       }
     }
   }
@@ -87,7 +96,7 @@ extension KeyRequest {
   private var flags: Operation.Flags {
     switch action {
     case .read: .readOnly
-    case .purge: .thisNode
+    case .purge, .purgeTag: .thisNode
     default: []
     }
   }
@@ -104,7 +113,7 @@ extension KeyRequest {
   /// is.
   init?(_ operation: Operation, _ store: Store) {
     let arguments = operation.arguments
-    guard operation.kind == .http, arguments.count == 3, arguments[0].count == Self.headBytes else { return nil }
+    guard operation.kind == .http, 3...4 ~= arguments.count, arguments[0].count == Self.headBytes else { return nil }
     let head = arguments[0].bytes
     guard head[0] == Self.version, let action = Action(rawValue: head[1]), head[2] < 32 else { return nil }
     self.init(action, store.key(arguments[1].bytes, in: operation.database))
@@ -114,6 +123,10 @@ extension KeyRequest {
     let level = Int(head[2] >> Self.acknowledgementShift & 3)
     if level > 0 { acknowledgement = Acknowledgement.allCases[level - 1] }
     value = arguments[2].bytes
+    if arguments.count == 4 {
+      guard let list = TagList(arguments[3].bytes) else { return nil }
+      tags = list
+    }
     let milliseconds = Int64(littleEndian: head.loadUnaligned(fromByteOffset: 4, as: Int64.self))
     switch head[3] {
     case 0: life = .namespaceDefault

@@ -11,7 +11,7 @@ enum Pages {
 
     GET    /api/get?key=key   value=...; POST /api/set: the fields key, value, expire (seconds), hot and group of a form
     POST   /v1/cache/refresh?key=key       has it loaded anew from the namespace's origin
-    POST   /v1/cache/invalidate?key=key    (or ?prefix=text) removes what is there, on every member
+    POST   /v1/cache/invalidate?key=key    (?prefix=text, ?tag=tag) removes what is there, on every member
 
     GET    /health            {"healthy":true,...}; /health/live: 200 while the process answers
     GET    /health/ready      200 while it takes requests, 503 and the reason while it joins, leaves or drains

@@ -33,7 +33,7 @@ struct RequestHead {
 
   /// Of a query, by name.
   struct Parameters: OptionSet {
-    let rawValue: UInt8
+    let rawValue: UInt16
     static let namespace = Parameters(rawValue: 1 << 0)
     static let ttl = Parameters(rawValue: 1 << 1)
     static let ack = Parameters(rawValue: 1 << 2)
@@ -41,12 +41,14 @@ struct RequestHead {
     static let group = Parameters(rawValue: 1 << 4)
     static let prefix = Parameters(rawValue: 1 << 5)
     static let types = Parameters(rawValue: 1 << 6)
-    static let unknown = Parameters(rawValue: 1 << 7)
+    static let tag = Parameters(rawValue: 1 << 7)
+    static let tags = Parameters(rawValue: 1 << 8)
+    static let unknown = Parameters(rawValue: 1 << 15)
 
-    private static let names = ["namespace", "ttl", "ack", "key", "group", "prefix", "types"]
+    private static let names = ["namespace", "ttl", "ack", "key", "group", "prefix", "types", "tag", "tags"]
     /// `namespace, ttl and ack`
     var text: String {
-      let names = Self.names.indices.filter { rawValue & 1 << UInt8($0) != 0 }.map { Self.names[$0] }
+      let names = Self.names.indices.filter { rawValue & 1 << UInt16($0) != 0 }.map { Self.names[$0] }
       return names.count < 2
         ? names.joined() : names.dropLast().joined(separator: ", ") + " and " + names[names.count - 1]
     }
@@ -74,6 +76,10 @@ struct RequestHead {
   /// Of the last event that the reader has.
   var lastEventID: UnsafeRawBufferPointer?
   var prefix: UnsafeRawBufferPointer?
+  var tag: UnsafeRawBufferPointer?
+  /// Of what is stored, separated by commas. The query wins; that is percent-encoded.
+  var tags: UnsafeRawBufferPointer?
+  var tagsAreEncoded = false
   /// All that the query has.
   var parameters: Parameters = []
   var acceptsBytes = false
@@ -116,6 +122,13 @@ struct RequestHead {
     } else if Self.equal(name, "prefix") {
       prefix = value
       parameters.insert(.prefix)
+    } else if Self.equal(name, "tag") {
+      tag = value
+      parameters.insert(.tag)
+    } else if Self.equal(name, "tags") {
+      tags = value
+      tagsAreEncoded = true
+      parameters.insert(.tags)
     } else {
       parameters.insert(.unknown)
     }
@@ -129,6 +142,8 @@ struct RequestHead {
       if ttl == nil { ttl = value }
     case 5 where Self.equal(name, "x-ack"):
       if acknowledgement == nil { acknowledgement = value }
+    case 6 where Self.equal(name, "x-tags"):
+      if tags == nil { tags = value }
     case 6 where Self.equal(name, "expect"):
       asksBeforeSending = true
     case 6 where Self.equal(name, "origin"):

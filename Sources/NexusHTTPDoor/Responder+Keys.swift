@@ -63,6 +63,7 @@ extension Responder {
       var request = KeyRequest(.write, try key(range, head, namespace))
       request.value = value
       request.life = life
+      request.tags = try tags(head)
       request.acknowledgement = try acknowledgement(head)
       return request
     case .delete(let range):
@@ -88,7 +89,7 @@ extension Responder {
     case .delete: try delete(request, identity, now)
     case .refresh: try refresh(request, now)
     case .invalidate: try invalidate(request, now)
-    case .purge: .reply(count("", purge(request, now), ""))
+    case .purge, .purgeTag: .reply(count("", purge(request, now), ""))
     }
   }
 
@@ -228,7 +229,7 @@ extension Responder {
     let limit = node.settings.maxValueBytes
     if request.value.count > limit { throw .valueTooLarge(limitBytes: limit) }
     do throws(Misplaced) {
-      let outcome = try keyspace.set(request.key, to: request.value, for: request.life, now: now)
+      let outcome = try keyspace.set(request.key, to: request.value, for: request.life, tags: request.tags, now: now)
       // The keyspace has counted this error.
       if outcome == .outOfMemory { return .reply(Reply(Problem.outOfMemory().told(request.form))) }
     } catch { return .not(error) }
@@ -261,7 +262,7 @@ extension Responder {
   // MARK: What the head says
 
   func namespace(
-    _ head: RequestHead, taking accepted: RequestHead.Parameters = [.namespace, .ttl, .ack]
+    _ head: RequestHead, taking accepted: RequestHead.Parameters = [.namespace, .ttl, .ack, .tags]
   ) throws(Problem) -> NamespaceNumber {
     if !head.parameters.isSubset(of: accepted) { throw .unknownParameter(accepted) }
     guard var name = head.namespace else { return 0 }

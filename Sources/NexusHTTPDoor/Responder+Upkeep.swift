@@ -5,21 +5,37 @@ import NexusService
 
 extension Responder {
   func upkeep(_ route: Route, _ head: RequestHead) throws(Problem) -> KeyRequest {
-    let accepted: RequestHead.Parameters = route == .refresh ? [.key, .namespace] : [.key, .prefix, .namespace, .ack]
+    let accepted: RequestHead.Parameters =
+      route == .refresh ? [.key, .namespace] : [.key, .prefix, .tag, .namespace, .ack]
     let namespace = try namespace(head, taking: accepted)
     if route == .refresh, node.filler.source(of: namespace) == nil {
       throw .noOrigin(node.store.settings(of: namespace)?.name ?? "\(namespace)")
     }
     let (action, text): (KeyRequest.Action, UnsafeRawBufferPointer?) =
-      switch (head.key, head.prefix) {
-      case (let key?, nil): (route == .refresh ? .refresh : .invalidate, key)
-      case (nil, let prefix?): (.purge, prefix)
+      switch (head.key, head.prefix, head.tag) {
+      case (let key?, nil, nil): (route == .refresh ? .refresh : .invalidate, key)
+      case (nil, let prefix?, nil): (.purge, prefix)
+      case (nil, nil, let tag?): (.purgeTag, tag)
       default: (.purge, nil)
       }
     guard let text else { throw .badUpkeep(route) }
     var request = KeyRequest(action, node.store.key(try decode(text, "query"), in: namespace))
     if action == .invalidate { request.acknowledgement = try acknowledgement(head) }
     return request
+  }
+
+  func tags(_ head: RequestHead) throws(Problem) -> TagList {
+    var list = TagList()
+    guard var text = head.tags else { return list }
+    if head.tagsAreEncoded { text = try decode(text, "tags") }
+    for part in text.split(separator: UInt8(ascii: ",")) {
+      let tag = part.drop { $0 == UInt8(ascii: " ") }
+      let end = tag.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? tag.startIndex
+      if end == tag.startIndex { continue }
+      let isTaken = list.insert(TagList.hash(of: UnsafeRawBufferPointer(rebasing: text[tag.startIndex..<end])))
+      if !isTaken { throw .tooManyTags() }
+    }
+    return list
   }
 
   func refresh(_ request: KeyRequest, _ now: UnixMilliseconds) throws(Problem) -> Ran {
@@ -36,8 +52,12 @@ extension Responder {
 
   /// Of what this node executes.
   func purge(_ request: KeyRequest, _ now: UnixMilliseconds) -> Int {
-    Purge(node, as: keyspace.worker).keys(
-      beginningWith: [Array(request.key.bytes)], in: request.key.namespace, now: now)
+    let purge = Purge(node, as: keyspace.worker)
+    if request.action == .purgeTag {
+      let tag = TagList.hash(of: request.key.bytes)
+      return purge.entries(of: request.key.namespace, now: now) { $0.tags.contains(tag) }
+    }
+    return purge.keys(beginningWith: [Array(request.key.bytes)], in: request.key.namespace, now: now)
   }
 
   func removed(_ entries: Int) -> Reply { count("{\"success\":true,\"removed\":", entries, "}") }
@@ -52,8 +72,11 @@ extension Responder {
 }
 
 extension Problem {
+  static func tooManyTags() -> Problem {
+    Problem(status: 400, code: "too_many_tags", message: "An entry carries at most \(TagList.most) tags.")
+  }
   static func badUpkeep(_ route: Route) -> Problem {
-    let accepted = route == .refresh ? "key" : "either key or prefix"
+    let accepted = route == .refresh ? "key" : "one of key, prefix and tag"
     return Problem(status: 400, code: "bad_upkeep", message: "The query has to name \(accepted), and nothing else.")
   }
 }

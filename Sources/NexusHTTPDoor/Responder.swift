@@ -64,7 +64,7 @@ final class Responder {
       case _ where found.isForbiddenToPages && head.hasOrigin: throw .fromAPage()
       case .read, .write, .delete, .formRead, .formWrite, .refresh, .invalidate:
         var request = try keyRequest(found, head, body)
-        if request.action == .purge {
+        if request.action == .purge || request.action == .purgeTag {
           let entries = purge(request, now)
           if !node.otherMembers.isEmpty { return .everywhere(request, entries: entries) }
           reply = removed(entries)
@@ -210,7 +210,7 @@ final class Responder {
     case .read: keyspace.statistics.pointee.getErrors.add()
     case .write: keyspace.statistics.pointee.setErrors.add()
     case .delete, .invalidate: keyspace.statistics.pointee.deleteErrors.add()
-    case .refresh, .purge: break
+    case .refresh, .purge, .purgeTag: break
     }
   }
 }

@@ -146,13 +146,15 @@ public final class Keyspace {
   }
 
   /// Stores the value under the key, over whatever was there.
+  /// - Parameter tags: what it has from now on; none: what it has already.
   public func set(
-    _ key: Key, to value: UnsafeRawBufferPointer, for life: TimeToLive, now: UnixMilliseconds
+    _ key: Key, to value: UnsafeRawBufferPointer, for life: TimeToLive, tags: TagList = TagList(),
+    now: UnixMilliseconds
   ) throws(Misplaced) -> WriteOutcome {
     var outcome = store.admit(key.count + value.count, in: key.namespace, as: worker, now: now)
     if outcome == .stored {
       let expiry = self.expiry(life, in: key.namespace, now: now)
-      guard routes.isClustered else {
+      guard routes.isClustered || !tags.isEmpty else {
         outcome = store.set(key, to: value, expiry, touch: false, as: worker, now: now)
         return counted(outcome)
       }
@@ -160,6 +162,9 @@ public final class Keyspace {
       defer { store.unlock(key, taken) }
       if let misplaced = misplacement(key, now) { throw misplaced }
       outcome = store.put(key, over: store.find(key, now: now, touch: false), value, expiry)
+      if !tags.isEmpty, outcome == .stored, let entry = store.find(key, now: now, touch: false) {
+        if store.setFields(key, entry, tags: tags) == nil { outcome = .outOfMemory }
+      }
     }
     // Whether there is room is its owner's to say.
     if outcome != .stored, isElsewhere(key) { throw .elsewhere }

@@ -35,6 +35,8 @@ public struct Entry: BitwiseCopyable {
   @inlinable @inline(__always) public var hasFreshUntil: Bool {
     item.flags & Item.Flag.extras != 0 && item.extrasBitmap & Extras.freshBit != 0
   }
+  /// They stay as the entry is written over, and go with it.
+  public var tags: TagList { Extras.tags(item) }
   /// How often used lately, 0...3: the eviction policy's own counter.
   public var frequency: Int { Int(atomicLoad(item.policyByte) & 3) }
 }

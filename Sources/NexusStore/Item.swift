@@ -136,18 +136,29 @@ import NexusModel
   @inlinable static var versionBit: UInt16 { 4 }
   @inlinable static var stampBit: UInt16 { 8 }
   @inlinable static var freshBit: UInt16 { 16 }
+  /// How many tags there are: not a bit but a number, in the bits above.
+  @inlinable static var tagShift: UInt16 { 5 }
+  @inlinable static var tagMask: UInt16 { 15 &<< 5 }
   /// Fields that an entry must have alike to be written in place.
-  static var comparedBits: UInt16 { clientFlagsBit | versionBit | freshBit }
+  static var comparedBits: UInt16 { clientFlagsBit | versionBit | freshBit | tagMask }
 
   @inlinable static func byteCount(_ bitmap: UInt16) -> Int {
     2 &+ Int(bitmap & 1) &* 2 &+ Int((bitmap &>> 1) & 1) &* 4 &+ Int((bitmap &>> 2) & 1) &* 8
       &+ Int((bitmap &>> 3) & 1) &* 8 &+ Int((bitmap &>> 4) & 1) &* 8
+      &+ Int(bitmap &>> tagShift) &* 4
   }
 
   @inlinable static func offset(of bit: UInt16, in item: Item) -> Int? {
     let bitmap = item.extrasBitmap
     guard bitmap & bit != 0 else { return nil }
     return item.extrasOffset + byteCount(bitmap & (bit - 1))
+  }
+
+  static func tags(_ item: Item) -> TagList {
+    let bitmap = item.extrasBitmap
+    guard bitmap & tagMask != 0 else { return TagList() }
+    let start = item.base + item.extrasOffset + byteCount(bitmap & ~tagMask)
+    return TagList(UnsafeRawBufferPointer(start: start, count: Int(bitmap >> tagShift) * TagList.hashBytes))!
   }
 
   @usableFromInline @inline(never) static func namespace(_ item: Item) -> NamespaceNumber {
@@ -167,6 +178,7 @@ struct ItemFields: Equatable {
   var version: UInt64 = 0
   var stamp: UInt64 = 0
   var freshUntil: UnixMilliseconds = 0
+  var tags = TagList()
 
   init(namespace: NamespaceNumber) { self.namespace = namespace }
 
@@ -187,14 +199,17 @@ struct ItemFields: Equatable {
     if let at = Extras.offset(of: Extras.freshBit, in: item) {
       freshUntil = item.base.loadUnaligned(fromByteOffset: at, as: Int64.self)
     }
+    tags = Extras.tags(item)
   }
 
   @inline(__always) var bitmap: UInt16 {
     // Most have none.
-    if UInt64(namespace) | UInt64(clientFlags) | version | stamp | UInt64(bitPattern: freshUntil) == 0 { return 0 }
+    if UInt64(namespace) | UInt64(clientFlags) | version | stamp | UInt64(bitPattern: freshUntil) == 0, tags.isEmpty {
+      return 0
+    }
     return (namespace != 0 ? Extras.namespaceBit : 0) | (clientFlags != 0 ? Extras.clientFlagsBit : 0)
       | (version != 0 ? Extras.versionBit : 0) | (stamp != 0 ? Extras.stampBit : 0)
-      | (freshUntil != 0 ? Extras.freshBit : 0)
+      | (freshUntil != 0 ? Extras.freshBit : 0) | UInt16(tags.count) << Extras.tagShift
   }
 }
 
@@ -302,7 +317,8 @@ extension Item {
     put(Extras.versionBit, fields.version)
     put(Extras.stampBit, fields.stamp)
     put(Extras.freshBit, fields.freshUntil)
-    return offset - start
+    fields.tags.write(to: base + offset)
+    return offset + fields.tags.byteCount - start
   }
 
   /// The value changed its length in place. Only where the layout stays the same.

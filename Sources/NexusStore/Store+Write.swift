@@ -8,8 +8,8 @@ struct Written: BitwiseCopyable {
 }
 
 extension Store {
-  /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags. The value may be
-  /// another entry's, whose stripe is locked: writing moves no entry but the key's own.
+  /// Stores a value. `existing` is what `find` just returned for the key, or nil. Keeps client flags and tags. The
+  /// value may be another entry's, whose stripe is locked: writing moves no entry but the key's own.
   /// - Parameter freshUntil: of a value that an origin gave; a writer's own has none (0).
   public func put(
     _ key: Key, over existing: Entry?, _ value: UnsafeRawBufferPointer, _ expiry: Expiry, type: ValueType = .string,
@@ -99,13 +99,14 @@ extension Store {
   /// returned one afterwards.
   public func setFields(
     _ key: Key, _ entry: Entry, clientFlags: UInt32? = nil, version: UInt64? = nil, stamp: UInt64? = nil,
-    freshUntil: UnixMilliseconds? = nil
+    freshUntil: UnixMilliseconds? = nil, tags: TagList? = nil
   ) -> Entry? {
     var fields = ItemFields(of: entry.item)
     if let clientFlags { fields.clientFlags = clientFlags }
     if let version { fields.version = version }
     if let stamp, !namespaces[Int(key.namespace)].isStamped { fields.stamp = stamp }
     if let freshUntil { fields.freshUntil = freshUntil }
+    if let tags { fields.tags = tags }
     return rewrite(key, entry, fields)
   }
 
@@ -279,5 +280,6 @@ extension ItemFields {
   /// But for the stamp, which is written in place.
   func sameExtras(as other: ItemFields) -> Bool {
     clientFlags == other.clientFlags && version == other.version && freshUntil == other.freshUntil
+      && tags == other.tags
   }
 }

@@ -85,7 +85,7 @@ extension WireEntry {
     if clientFlags != 0 { count &+= Operation.fieldCount(clientFlags) }
     if version != 0 { count &+= 1 &+ version.varintCount }
     if freshUntil != 0 { count &+= 1 &+ freshUntil.varintCount }
-    return count
+    return tags.isEmpty ? count : count &+ 2 &+ tags.byteCount
   }
 
   @inlinable @inline(__always) static func count(_ byteCount: Int) -> Int {
@@ -107,6 +107,7 @@ extension WireEntry {
     Operation.store(0x40, type, at: &cursor)
     Operation.store(0x48, kind.rawValue, at: &cursor)
     Self.store(0x50, freshUntil, at: &cursor)
+    if !tags.isEmpty { tags.withBytes { Self.store(0x5A, $0, at: &cursor) } }
   }
 
   @inlinable @inline(__always)

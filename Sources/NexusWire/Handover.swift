@@ -32,11 +32,12 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
   public var kind: EntryKind
   /// Of a value that came from an origin, until when it is good: milliseconds since 1970; 0: it did not.
   public var freshUntil: UInt64
+  public var tags: TagList
 
   @inlinable public init(
     key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, namespace: UInt32 = 0, expiresAt: UInt64 = 0,
     stamp: UInt64 = 0, clientFlags: UInt32 = 0, version: UInt64 = 0, type: UInt32 = 0, kind: EntryKind = .value,
-    freshUntil: UInt64 = 0
+    freshUntil: UInt64 = 0, tags: TagList = TagList()
   ) {
     self.key = key
     self.value = value
@@ -48,6 +49,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     self.type = type
     self.kind = kind
     self.freshUntil = freshUntil
+    self.tags = tags
   }
 
   private enum Field {
@@ -61,6 +63,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     static let type = WireField(8, "Entry.type")
     static let kind = WireField(9, "Entry.kind")
     static let freshUntil = WireField(10, "Entry.fresh_until")
+    static let tags = WireField(11, "Entry.tags")
   }
 
   public func encode<Sink: WireSink>(to sink: inout Sink) {
@@ -74,6 +77,7 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     sink.put(Field.type, type)
     sink.put(Field.kind, kind.rawValue)
     sink.put(Field.freshUntil, freshUntil)
+    tags.withBytes { sink.put(Field.tags, $0) }
   }
 
   public init(from reader: inout WireReader) throws(WireError) {
@@ -94,6 +98,9 @@ public struct WireEntry: BitwiseCopyable, WireMessage {
     case 8: type = try reader.uint32(tag, Field.type)
     case 9: kind.rawValue = try reader.uint32(tag, Field.kind)
     case 10: freshUntil = try reader.uint64(tag, Field.freshUntil)
+    case 11:
+      guard let list = TagList(try reader.bytes(tag, Field.tags)) else { throw WireError(.invalidValue, "Entry.tags") }
+      tags = list
     default: try reader.skip(tag, "Entry")
     }
   }

@@ -103,6 +103,7 @@ MAKERS = {
     "Hello.nonce": lambda dice: dice.randbytes(32),
     "Hello.protocol_min": lambda dice: dice.randint(0, 5),
     "Hello.protocol_max": lambda dice: dice.randint(5, 10),
+    "Entry.tags": lambda dice: dice.randbytes(4 * dice.randint(0, 8)),
     "Proof.hmac": lambda dice: dice.randbytes(dice.randint(16, 64)),
     "Fetch.slot": lambda dice: dice.randint(0, 16383),
     "Entries.slot": lambda dice: dice.randint(0, 16383),

@@ -76,7 +76,10 @@ import Testing
       ("GET /api/get", "", 400, "The query has no key: write /api/get?key=KEY."),
       ("GET /api/get?key=", "", 400, "The query has no key: write /api/get?key=KEY."),
       ("GET /api/get?key=%4", "", 400, "In the key, a % is not followed by two hexadecimal digits"),
-      ("GET /api/get?kye=a", "", 400, "The query has a parameter that is not known; this path takes namespace, ack, key and"),
+      (
+        "GET /api/get?kye=a", "", 400,
+        "The query has a parameter that is not known; this path takes namespace, ack, key and"
+      ),
       ("POST /api/get?key=a", "", 405, "/api/get accepts GET, HEAD."),
       ("GET /api/set?key=a", "", 405, "/api/set accepts POST."),
       ("POST /api/set", "", 400, "The form needs the fields key and value"),

@@ -258,8 +258,10 @@ import Testing
     defer { cluster.stop() }
     let executor = HTTPExecutor(node: cluster.servers[0].node, loop: cluster.servers[0].loop, seed: 1)
     let good: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-    var bad: [[[UInt8]]] = [[], [good], [good, []], [good, [], [], []], [[], [], []], [good.dropLast(), [], []]]
-    for (index, byte) in [(0, 2), (1, 6), (2, 32), (3, 3), (3, 2)] {
+    var bad: [[[UInt8]]] = [
+      [], [good], [good, []], [good, [], [], [1]], [good, [], [], [], []], [[], [], []], [good.dropLast(), [], []],
+    ]
+    for (index, byte) in [(0, 2), (1, 7), (2, 32), (3, 3), (3, 2)] {
       var head = good
       head[index] = UInt8(byte)
       bad.append([head, Array("k".utf8), []])

@@ -23,6 +23,29 @@ import Testing
     #expect(http.ask("POST /v1/cache/invalidate?prefix=").text == #"{"success":true,"removed":2}"#)
   }
 
+  @Test("What is stored with tags is let go by any of them")
+  func tags() {
+    let http = ResponderHarness()
+    func put(_ target: String, _ headers: [String: String] = [:]) -> Int {
+      http.ask("PUT /api/cache/\(target)", headers, #"{"value":"v"}"#).status
+    }
+    #expect(put("a?tags=news,home") == 200)
+    #expect(put("b", ["X-Tags": " home ,, page 7 "]) == 200)
+    #expect(put("c?tags=page%207", ["X-Tags": "home"]) == 200)
+    #expect(put("d") == 200)
+    #expect(http.ask("POST /v1/cache/invalidate?tag=news").text == #"{"success":true,"removed":1}"#)
+    #expect(http.ask("POST /v1/cache/invalidate?tag=home").text == #"{"success":true,"removed":1}"#)
+    // Written over without tags it keeps them, with tags it has these.
+    #expect(put("c") == 200)
+    #expect(http.ask("POST /v1/cache/invalidate?tag=page%207").text == #"{"success":true,"removed":1}"#)
+    #expect(put("e?tags=one") == 200 && put("e?tags=two") == 200)
+    #expect(http.ask("POST /v1/cache/invalidate?tag=one").text == #"{"success":true,"removed":0}"#)
+    #expect(http.ask("POST /v1/cache/invalidate?tag=two").text == #"{"success":true,"removed":1}"#)
+    #expect(http.stored("d") != nil)
+    let many = http.ask("PUT /api/cache/k?tags=1,2,3,4,5,6,7,8,9", [:], #"{"value":"v"}"#)
+    #expect(many.status == 400 && code(many) == "too_many_tags")
+  }
+
   @Test(
     "What is wrong with such a request is said",
     arguments: [
@@ -60,6 +83,19 @@ import Testing
     let key = (0..<60).lazy.map { "kept\($0)" }.first { cluster.owner(of: $0) == 2 }!
     #expect(cluster.servers[0].ask("POST /v1/cache/invalidate?key=\(key)").text == #"{"success":true,"removed":1}"#)
     #expect(cluster.servers[2].ask("GET /api/get?key=\(key)").status == 404)
+  }
+
+  @Test("Tags travel to whoever executes the key")
+  func tagsEverywhere() throws {
+    let cluster = try TestCluster(3)
+    defer { cluster.stop() }
+    for number in 0..<30 {
+      let put = cluster.servers[0].ask(
+        "PUT /api/cache/k\(number)?tags=\(number % 3 == 0 ? "third" : "other"),all", body: Array(#"{"value":1}"#.utf8))
+      #expect(put.status == 200)
+    }
+    #expect(cluster.servers[2].ask("POST /v1/cache/invalidate?tag=third").text == #"{"success":true,"removed":10}"#)
+    #expect(cluster.servers[1].ask("POST /v1/cache/invalidate?tag=all").text == #"{"success":true,"removed":20}"#)
   }
 
   @Test("A member that does not answer is the answer, and asking again does the rest")

@@ -94,6 +94,7 @@ struct Description {
     put("\(path).type", entry.type)
     put("\(path).kind", entry.kind.rawValue)
     put("\(path).fresh_until", entry.freshUntil)
+    entry.tags.withBytes { put("\(path).tags", bytes: $0) }
   }
 
   mutating func add(_ path: String, firstSequence: UInt64, _ entries: [WireEntry]) {

@@ -91,7 +91,13 @@ struct Samples {
     WireEntry(
       key: raw(), value: raw(), namespace: number32(), expiresAt: number(), stamp: number(), clientFlags: number32(),
       version: number(), type: number32(), kind: EntryKind(rawValue: number32()),
-      freshUntil: number())
+      freshUntil: number(), tags: tags())
+  }
+
+  private mutating func tags() -> TagList {
+    var tags = TagList()
+    for _ in 0..<dice.below(TagList.most + 1) { _ = tags.insert(number32()) }
+    return tags
   }
 
   mutating func key() -> WireKey { WireKey(namespace: number32(), key: raw()) }

@@ -104,7 +104,7 @@ extension Version {
       else { return nil }
       self.init(
         entry.value, type: type, expiresAt: expiresAt, clientFlags: entry.clientFlags, version: entry.version,
-        freshUntil: freshUntil, stamp: stamp)
+        freshUntil: freshUntil, tags: entry.tags, stamp: stamp)
     case .tombstone: self = .tombstone(stamp)
     case .evicted: self = .evicted(stamp)
     default: return nil

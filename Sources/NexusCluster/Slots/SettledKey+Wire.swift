@@ -28,14 +28,15 @@ extension WireEntry {
       key: key, value: version.value, namespace: namespace, expiresAt: UInt64(max(0, version.expiresAt)),
       stamp: version.stamp.rawValue, clientFlags: version.clientFlags, version: version.version,
       type: UInt32(version.type.rawValue), kind: EntryKind(rawValue: UInt32(version.kind.rawValue)),
-      freshUntil: UInt64(max(0, version.freshUntil)))
+      freshUntil: UInt64(max(0, version.freshUntil)), tags: version.tags)
   }
 
   /// Borrows the entry's bytes: for as long as its stripe is locked.
   init(_ entry: Entry, key: UnsafeRawBufferPointer, namespace: UInt32) {
     self.init(
       key: key, value: entry.value, namespace: namespace, expiresAt: UInt64(max(0, entry.expiresAt)),
-      stamp: entry.stamp, clientFlags: entry.clientFlags, version: entry.version, type: UInt32(entry.type.rawValue))
+      stamp: entry.stamp, clientFlags: entry.clientFlags, version: entry.version, type: UInt32(entry.type.rawValue),
+      freshUntil: UInt64(max(0, entry.freshUntil)), tags: entry.tags)
   }
 }
 

@@ -311,11 +311,14 @@ final class SlotKeeper {
   }
 
   private func setFields(_ key: Key, _ entry: WireEntry) {
-    guard entry.stamp != 0 || entry.version != 0 || entry.clientFlags != 0,
+    guard
+      entry.stamp != 0 || entry.version != 0 || entry.clientFlags != 0 || entry.freshUntil != 0
+        || !entry.tags.isEmpty,
       let stored = store.find(key, now: wallClock, touch: false)
     else { return }
     _ = store.setFields(
-      key, stored, clientFlags: entry.clientFlags, version: entry.version, stamp: entry.stamp)
+      key, stored, clientFlags: entry.clientFlags, version: entry.version, stamp: entry.stamp,
+      freshUntil: UnixMilliseconds(clamping: entry.freshUntil), tags: entry.tags)
   }
 
   // MARK: The store

@@ -35,6 +35,34 @@ extension Fillings {
         beginningWith: prefixes, in: call.namespace, now: call.now))
   }
 
+  /// Adds to the tags that there are.
+  static func tag(_ call: inout Call) {
+    let key = call.key(1)
+    let store = call.store
+    let taken = store.lock(key, as: call.worker)
+    defer { store.unlock(key, taken) }
+    guard let entry = store.find(key, now: call.now, touch: false) else { return call.reply(integer: 0) }
+    var tags = entry.tags
+    for index in 2..<call.count where !tags.insert(TagList.hash(of: call[index])) {
+      return call.reply(
+        error: "ERR an entry carries at most \(TagList.most) tags, and this one would have more; nothing was changed")
+    }
+    if tags != entry.tags, store.setFields(key, entry, tags: tags) == nil {
+      return call.reply(error: Engine.outOfMemory)
+    }
+    call.reply(integer: 1)
+  }
+
+  /// As `purge`. What is being loaded meanwhile has no tags.
+  static func purgeTag(_ call: inout Call) {
+    let tags = (1..<call.count).map { TagList.hash(of: call[$0]) }
+    call.reply(
+      integer: Purge(call.engine.node, as: call.worker).entries(of: call.namespace, now: call.now) { entry in
+        let carried = entry.tags
+        return !carried.isEmpty && tags.contains { carried.contains($0) }
+      })
+  }
+
   static func info(_ call: inout Call) {
     guard let source = requireOrigin(&call) else { return }
     let (rules, figures) = (source.rules, source.origin.figures)

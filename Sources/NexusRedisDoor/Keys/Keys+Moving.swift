@@ -119,9 +119,13 @@ extension Keys {
           return
         }
         let expiry = entry.expiresAt == 0 ? Expiry.none : .at(entry.expiresAt)
+        let tags = entry.tags
         guard call.store.put(target, over: existing, value, expiry, type: entry.type) == .stored else {
           outcome = .noRoom
           return
+        }
+        if !tags.isEmpty, let moved = call.store.find(target, now: call.now, touch: false) {
+          _ = call.store.setFields(target, moved, tags: tags)
         }
         if removing, let entry = call.store.find(source, now: call.now, touch: false) {
           call.store.remove(source, entry)

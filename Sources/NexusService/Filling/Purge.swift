@@ -31,16 +31,16 @@ public struct Purge {
 
   /// - Parameters:
   ///   - isMeant: called while an entry is locked; nothing of it may be kept.
-  ///   - isForgotten: of the keys that are being loaded: what comes is not stored. All that is known of absent keys is
-  ///     forgotten.
+  ///   - isForgotten: of the keys that are being loaded: what comes is not stored. Where it is given, all that is
+  ///     known of absent keys is forgotten.
   ///   - leaving: called with each entry that is about to be removed.
   /// - Returns: how many entries were removed.
   public func entries(
     of namespace: NamespaceNumber, now: UnixMilliseconds, where isMeant: (Entry) -> Bool,
-    forgetting isForgotten: ([UInt8]) -> Bool, leaving: (Entry) -> Void = { _ in }
+    forgetting isForgotten: (([UInt8]) -> Bool)? = nil, leaving: (Entry) -> Void = { _ in }
   ) -> Int {
     let (store, routes) = (node.store, node.routes)
-    node.filler.invalidate(namespace, where: isForgotten)
+    if let isForgotten { node.filler.invalidate(namespace, where: isForgotten) }
     var removed = 0
     var cursor: UInt64 = 0
     var found: [[UInt8]] = []

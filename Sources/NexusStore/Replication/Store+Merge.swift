@@ -98,6 +98,7 @@ extension Store {
     fields.clientFlags = version.clientFlags
     fields.version = version.version
     fields.freshUntil = version.freshUntil
+    fields.tags = version.tags
     fields.stamp = version.stamp.rawValue
     let former = place.map { $0.item.isTombstone ? 0 : $0.item.stamp } ?? 0
     let count = version.value.count

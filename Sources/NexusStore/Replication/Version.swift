@@ -23,10 +23,12 @@ public struct Version: BitwiseCopyable {
   public var version: UInt64 = 0
   /// Of an origin's value; 0: it is fresh as long as it is there.
   public var freshUntil: UnixMilliseconds = 0
+  public var tags = TagList()
 
   public init(
     _ value: UnsafeRawBufferPointer, type: ValueType = .string, expiresAt: UnixMilliseconds = 0,
-    clientFlags: UInt32 = 0, version: UInt64 = 0, freshUntil: UnixMilliseconds = 0, stamp: Stamp
+    clientFlags: UInt32 = 0, version: UInt64 = 0, freshUntil: UnixMilliseconds = 0, tags: TagList = TagList(),
+    stamp: Stamp
   ) {
     kind = .value
     self.stamp = stamp
@@ -36,6 +38,7 @@ public struct Version: BitwiseCopyable {
     self.clientFlags = clientFlags
     self.version = version
     self.freshUntil = freshUntil
+    self.tags = tags
   }
 
   private init(_ kind: Kind, _ stamp: Stamp) {
@@ -56,6 +59,7 @@ public struct Version: BitwiseCopyable {
     clientFlags = fields.clientFlags
     version = fields.version
     freshUntil = fields.freshUntil
+    tags = fields.tags
   }
 }
 
@@ -107,6 +111,7 @@ extension Version {
     if left.type != right.type { return left.type.rawValue > right.type.rawValue }
     if left.clientFlags != right.clientFlags { return left.clientFlags > right.clientFlags }
     if left.version != right.version { return left.version > right.version }
-    return left.freshUntil == right.freshUntil ? nil : left.freshUntil > right.freshUntil
+    if left.freshUntil != right.freshUntil { return left.freshUntil > right.freshUntil }
+    return left.tags == right.tags ? nil : TagList.isAbove(left.tags, right.tags)
   }
 }

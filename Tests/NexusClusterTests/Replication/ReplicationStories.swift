@@ -28,6 +28,17 @@ struct ReplicationStories {
     }
   }
 
+  @Test("tags are among what copies have, and a purge by tag removes the copies too")
+  func tags() {
+    let cluster = SmallCluster(3, copies: 3)
+    let client = cluster.connect(0)
+    let keys = (0..<3).map { cluster.key(of: $0) }
+    for key in keys { #expect(client.ask("SET \(key) v", "FILL.TAG \(key) news") == "+OK|:1|") }
+    for key in keys { #expect(Set(cluster.digests(of: key)).count == 1) }
+    #expect(cluster.connect(1).ask("FILL.PURGETAG sport", "FILL.PURGETAG news") == ":0|:3|")
+    for key in keys { #expect(cluster.stored(key) == ["deleted", "deleted", "deleted"]) }
+  }
+
   @Test("only they get it")
   func members() {
     let cluster = SmallCluster(4, copies: 2)

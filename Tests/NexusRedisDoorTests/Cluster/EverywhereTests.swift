@@ -45,6 +45,17 @@ struct EverywhereTests {
     #expect(client.ask("FLUSHDB WRONG", "FLUSHDB", "DBSIZE") == "-ERR syntax error|+OK|:0|")
   }
 
+  @Test("removes what carries a tag, wherever it is")
+  func tags() {
+    _ = fill(60)
+    for number in 0..<60 {
+      #expect(
+        cluster.connect(to: number % 3).ask("FILL.TAG k\(number) \(number % 2 == 0 ? "even" : "odd") all") == ":1|")
+    }
+    #expect(
+      cluster.connect(to: 1).ask("FILL.PURGETAG even", "DBSIZE", "FILL.PURGETAG all", "DBSIZE") == ":30|:30|:30|:0|")
+  }
+
   @Test("says which members did not do it")
   func failure() {
     cluster.failure = { $0.to == 2 ? .timedOut(MemberID("n2")!, milliseconds: 2000) : nil }

@@ -261,6 +261,30 @@ final class FakeOrigin: Origin, @unchecked Sendable {
     #expect(client.say("EXISTS user:1 user:2 user:3 item:1") == ":1|")
   }
 
+  @Test("What carries a tag goes with it, whatever was written over it since")
+  func tags() {
+    let client = node.connect()
+    client.say("MSET page:1 a page:2 b page:3 c plain d")
+    #expect(client.say("FILL.TAG page:1 news home", "FILL.TAG page:2 news", "FILL.TAG page:3 sport") == ":1|:1|:1|")
+    #expect(client.say("FILL.TAG absent news") == ":0|")
+    client.say("SET page:1 new", "APPEND page:1 er", "EXPIRE page:1 100", "RENAME page:1 page:first")
+    #expect(client.say("FILL.PURGETAG home", "EXISTS page:first page:2 page:3 plain") == ":1|:3|")
+    #expect(node.connect(loop: 1).say("FILL.PURGETAG sport news other") == ":2|")
+    #expect(client.say("FILL.PURGETAG news", "GET plain") == ":0|$1|d|")
+    // One that went and came back has none.
+    client.say("SET page:2 b", "FILL.TAG page:2 news", "DEL page:2", "SET page:2 b")
+    #expect(client.say("FILL.PURGETAG news", "EXISTS page:2") == ":0|:1|")
+  }
+
+  @Test("An entry carries eight tags, and a ninth changes nothing")
+  func tooManyTags() {
+    let client = node.connect()
+    client.say("SET k v", "FILL.TAG k 1 2 3 4 5 6 7")
+    #expect(client.say("FILL.TAG k 8 9").hasPrefix("-ERR an entry carries at most 8 tags"))
+    #expect(client.say("FILL.PURGETAG 8") == ":0|")
+    #expect(client.say("FILL.TAG k 8 1", "FILL.PURGETAG 8") == ":1|:1|")
+  }
+
   @Test func theOriginCanBeLookedAt() {
     let client = node.connect()
     client.say("GET Tom")

@@ -12,6 +12,7 @@ struct Content: Hashable {
   var clientFlags: UInt32 = 0
   var version: UInt64 = 0
   var freshUntil: UnixMilliseconds = 0
+  var tags: [UInt32] = []
 
   init(kind: Version.Kind, stamp: UInt64) {
     self.kind = kind
@@ -27,6 +28,13 @@ struct Content: Hashable {
     clientFlags = version.clientFlags
     self.version = version.version
     freshUntil = version.freshUntil
+    tags = (0..<version.tags.count).map { version.tags[$0] }
+  }
+
+  private var tagList: TagList {
+    var list = TagList()
+    for tag in tags { _ = list.insert(tag) }
+    return list
   }
 
   func with<Result>(_ body: (Version) -> Result) -> Result {
@@ -38,7 +46,7 @@ struct Content: Hashable {
         body(
           Version(
             $0, type: type, expiresAt: expiresAt, clientFlags: clientFlags, version: version, freshUntil: freshUntil,
-            stamp: Stamp(rawValue: stamp)))
+            tags: tagList, stamp: Stamp(rawValue: stamp)))
       }
     }
   }

@@ -16,7 +16,9 @@ struct MergeTests {
     if left.value != right.value { return right.value.lexicographicallyPrecedes(left.value) }
     let leftRest = [UInt64(left.type.rawValue), UInt64(left.clientFlags), left.version, UInt64(left.freshUntil)]
     let rightRest = [UInt64(right.type.rawValue), UInt64(right.clientFlags), right.version, UInt64(right.freshUntil)]
-    return rightRest.lexicographicallyPrecedes(leftRest)
+    if leftRest != rightRest { return rightRest.lexicographicallyPrecedes(leftRest) }
+    if left.tags.count != right.tags.count { return left.tags.count > right.tags.count }
+    return right.tags.lexicographicallyPrecedes(left.tags)
   }
 
   private func randomContent(_ now: UnixMilliseconds, _ random: inout Seeded) -> Content {
@@ -31,6 +33,10 @@ struct MergeTests {
     if Int.random(in: 0..<4, using: &random) == 0 { content.clientFlags = UInt32.random(in: 0..<3, using: &random) }
     if Int.random(in: 0..<4, using: &random) == 0 { content.version = UInt64.random(in: 0..<3, using: &random) }
     if Int.random(in: 0..<4, using: &random) == 0 { content.freshUntil = Int64.random(in: 0..<3, using: &random) }
+    if Int.random(in: 0..<4, using: &random) == 0 {
+      content.tags = Array(
+        [7, 8, 9, 10, 11, 12, 13, 14].shuffled(using: &random).prefix(Int.random(in: 0...8, using: &random)))
+    }
     if Int.random(in: 0..<9, using: &random) == 0 { content.type = .cuckooFilter }
     return content
   }
