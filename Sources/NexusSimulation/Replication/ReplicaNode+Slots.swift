@@ -1,4 +1,5 @@
 import NexusModel
+import NexusReplication
 import NexusService
 
 /// What `SlotKeeper` does where versions have stamps: routes, entries on their way, and keys that are needed at once.
@@ -217,6 +218,19 @@ extension ReplicaNode {
 
   func evict(_ slot: Slot, _ hash: UInt64, now: UInt64) {
     begin(now)
+    evict(slot, hash)
+  }
+
+  /// After something came: what is too much leaves, an executing member's for all, another's from its own copy.
+  func makeRoom() {
+    while store.valueCount > settings.entriesMost {
+      evictions += 1
+      guard let victim = store.anyValue(RepairDigest.mix(UInt64(evictions * 8 + index))) else { return }
+      evict(victim.slot, victim.hash)
+    }
+  }
+
+  private func evict(_ slot: Slot, _ hash: UInt64) {
     guard let version = store.evict(slot, hash, now: wallClock) else { return }
     host.notePassing(version)
     note(version)

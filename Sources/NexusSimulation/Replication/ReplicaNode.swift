@@ -124,6 +124,8 @@ public final class ReplicaNode: SimulatedNode {
   var lastWait: UInt64 = 0
   var resolved: [Acknowledgements.Resolution] = []
 
+  /// For want of room.
+  var evictions = 0
   var parked: [(at: UInt64, request: ReplicaRequest)] = []
 
   init(index: Int, startedAt: UInt64, host: any ReplicaHost) {
@@ -210,6 +212,7 @@ public final class ReplicaNode: SimulatedNode {
   }
 
   func endTurn() -> [SimulatedEffect<Message>] {
+    makeRoom()
     flush()
     resolve()
     defer { outbox = [] }

@@ -60,7 +60,8 @@ public final class ReplicaWorld {
   var accusers: [Set<Int>]
   var reachable: [[Bool]] = []
   var pictures: [[Int]: ReplicaPicture] = [:]
-  private var extras: [(at: UInt64, isFlush: Bool)] = []
+  /// When something is evicted somewhere.
+  private var evictionTimes: [UInt64] = []
 
   public var problems: [String] { ledger.problems }
   /// Acknowledged writes of which the only copies died.
@@ -95,17 +96,20 @@ public final class ReplicaWorld {
 
   // MARK: A history
 
+  func beginAsking() {
+    for _ in 0..<settings.clients { clients.append(Client(nextAsk: world.now + random.below(100_000 as UInt64))) }
+  }
+
   /// Everything from the beginning to the judgement.
   public func play() {
     let end = settings.storyMilliseconds * 1000
     run(until: 400_000)
-    for _ in 0..<settings.clients { clients.append(Client(nextAsk: world.now + random.below(100_000 as UInt64))) }
+    beginAsking()
     world.network.duplication = 0.02
     world.network.reordering = 0.1
     world.add(faults(until: end - 500_000))
-    for _ in 0..<settings.evictions { extras.append((500_000 + random.below(end - 500_000), false)) }
-    for _ in 0..<settings.flushes { extras.append((500_000 + random.below(end - 500_000), true)) }
-    extras.sort { $0.at < $1.at }
+    for _ in 0..<settings.evictions { evictionTimes.append(500_000 + random.below(end - 500_000)) }
+    evictionTimes.sort()
     run(until: end)
     clients = []
     world.network.loss = 0
@@ -205,7 +209,7 @@ public final class ReplicaWorld {
       var moment = end
       for client in clients { moment = min(moment, client.current == nil ? client.nextAsk : client.patienceEnds) }
       for host in pictureDue.indices { moment = min(moment, min(pictureDue[host], refreshDue[host])) }
-      if let extra = extras.first { moment = min(moment, extra.at) }
+      if let time = evictionTimes.first { moment = min(moment, time) }
       while true {
         around.worldNow = world.now
         guard let host = world.step(until: moment) else { break }
@@ -217,7 +221,7 @@ public final class ReplicaWorld {
       around.worldNow = world.now
       settleAccounts()
       showPictures()
-      pressure()
+      evictSome()
       ask()
       if world.now >= end { return }
     }
@@ -309,9 +313,9 @@ public final class ReplicaWorld {
     }
   }
 
-  private func pressure() {
-    while let extra = extras.first, extra.at <= world.now {
-      extras.removeFirst()
+  private func evictSome() {
+    while let time = evictionTimes.first, time <= world.now {
+      evictionTimes.removeFirst()
       let ready = world.running.filter { !world.isPaused($0) }
       guard !ready.isEmpty else { continue }
       let host = ready[random.below(ready.count)]

@@ -33,7 +33,8 @@ public struct ReplicaWorldSettings: Sendable {
   public var getPercent = 15
   public var expiringPercent = 0
   public var evictions = 0
-  public var flushes = 0
+  /// Entries that a member has room for.
+  public var entriesMost = Int.max
   /// Clocks are wrong by at most so much.
   public var skewMilliseconds: Int64 = 0
   /// Of what goes over control connections.

@@ -71,6 +71,14 @@ public final class SimulatedStore {
   public subscript(slot: Slot, hash: UInt64) -> SimulatedVersion? { slots[Int(slot.index)].entries[hash] }
   subscript(slot: Slot) -> SlotRecord { slots[Int(slot.index)] }
 
+  var valueCount: Int { slots.reduce(0) { $0 + $1.entries.count - $1.tombstones } }
+
+  /// Some value, by chance.
+  func anyValue(_ chance: UInt64) -> SimulatedVersion? {
+    let values = slots.flatMap(\.entries.values).filter { $0.kind == .value }
+    return values.isEmpty ? nil : values.sorted { $0.hash < $1.hash }[Int(chance % UInt64(values.count))]
+  }
+
   var tombstoneCount: Int { slots.reduce(0) { $0 + $1.tombstones } }
 
   /// The value that a reader sees.
@@ -131,14 +139,6 @@ public final class SimulatedStore {
     slots[Int(slot.index)].evictedAt = now
     (found.kind, found.value, found.expiresAt) = (.evicted, 0, 0)
     return found
-  }
-
-  /// Above every stamp that this member has given or met.
-  func flush(now: UnixMilliseconds) -> Stamp {
-    let last = slots.reduce(flushStamp) { max($0, $1.clock) }
-    let stamp = Stamp.next(after: last, now: now, mark: mark)
-    flush(upTo: stamp)
-    return stamp
   }
 
   // MARK: What other members say
