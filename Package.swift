@@ -57,7 +57,9 @@ let package = Package(
     .target(name: "NexusDiscovery", dependencies: ["NexusModel", "NexusService", "NexusWire"]),
     .target(
       name: "NexusOrigins",
-      dependencies: ["NexusModel", "NexusService", "CLinux", "CSQLite", "CPostgres", "CCurl", "CHiredis"]),
+      dependencies: [
+        "NexusModel", "NexusSketch", "NexusService", "CLinux", "CSQLite", "CPostgres", "CCurl", "CHiredis",
+      ]),
 
     // L4: where adapters meet, and the executable.
     .target(

@@ -72,14 +72,20 @@ final class NamespaceOrigins: @unchecked Sendable {
       guard let known else { return }
       node.filler.setSource(nil, of: number)
       made.withLock { $0[number] = nil }
+      node.filler.setGuard(nil, of: number)
       return known.origin.stop()
     }
     let origin: any Origin
     if let known, known.text == settings.origin {
       origin = known.origin
     } else {
-      origin = try Origins.make(try OriginConfiguration(settings.origin), log: node.log)
+      let configuration = try OriginConfiguration(settings.origin)
+      // A listing that cannot be is refused here; one that fails later leaves what was there.
+      let keyGuard = try Origins.keyGuard(configuration)
+      origin = try Origins.make(configuration, log: node.log)
       made.withLock { $0[number] = Made(text: settings.origin, origin: origin) }
+      node.filler.setGuard(keyGuard, of: number)
+      if let keyGuard { listAgain(keyGuard, configuration, settings.origin, number) }
     }
     let rules = FreshnessRules(settings)
     if known == nil || origin !== known?.origin || node.filler.source(of: number)?.rules != rules {
@@ -88,6 +94,22 @@ final class NamespaceOrigins: @unchecked Sendable {
         FillSource(origin, rules, jitter: settings.ttlJitter, timeoutMilliseconds: timeout), of: number)
     }
     if let known, known.origin !== origin { known.origin.stop() }
+  }
+
+  private func listAgain(
+    _ former: CuckooGuard, _ configuration: OriginConfiguration, _ text: String, _ number: NamespaceNumber
+  ) {
+    queue.asyncAfter(deadline: .now() + .milliseconds(configuration.keysEveryMilliseconds)) { [weak self] in
+      guard let self, made.withLock({ $0[number]?.text }) == text else { return }
+      var next = former
+      do throws(OriginConfigurationError) {
+        if let made = try Origins.keyGuard(configuration, replacing: former) {
+          next = made
+          node.filler.setGuard(made, of: number)
+        }
+      } catch { node.log.warning("the keys of an origin are those of an earlier listing", ("reason", "\(error)")) }
+      listAgain(next, configuration, text, number)
+    }
   }
 
   /// A closure stays; its rules are what the settings say now.
@@ -107,6 +129,7 @@ final class NamespaceOrigins: @unchecked Sendable {
     }
     for (number, origin) in all {
       node.filler.setSource(nil, of: number)
+      node.filler.setGuard(nil, of: number)
       origin.stop()
     }
   }

@@ -2,6 +2,7 @@ import Glibc
 import NexusCache
 import NexusModel
 import NexusService
+import NexusTestSupport
 import Testing
 
 @Suite("Namespaces of a node") struct NamespaceTests {
@@ -52,6 +53,22 @@ import Testing
     #expect(store.settings(of: scores)?.limitEntries == 10 && store.settings(of: users)?.limitEntries == 99)
     #expect(store.settings(of: 0)?.limitEntries == 99)
     #expect(store.lifetime(in: users).milliseconds == 2000)
+  }
+
+  @Test("A namespace whose origin lists its keys has a guard, and a new one with each listing")
+  func guards() async throws {
+    let directory = Environment.makeTemporaryDirectory()
+    defer { unlink(directory + "/scores.db") }
+    let declared = try DemonstrationData.write(to: directory)[0].value
+    let server = try node(declared + "&keys=SELECT%20key%20FROM%20scores&keys-every=100ms")
+    let scores = NamespaceName.number(of: "scores")
+    let first = try #require(server.node.filler.keyGuard(of: scores))
+    #expect(first.mayHave(Array("Tom".utf8)) && !first.mayHave(Array("nobody".utf8)))
+    for _ in 0..<3000 where server.node.filler.keyGuard(of: scores) === first {
+      try await Task.sleep(nanoseconds: 10_000_000)
+    }
+    let second = try #require(server.node.filler.keyGuard(of: scores))
+    #expect(second !== first && second.mayHave(Array("Tom".utf8)) && !second.mayHave(Array("nobody".utf8)))
   }
 
   @Test func aProgramDeclaresAtRunTime() throws {

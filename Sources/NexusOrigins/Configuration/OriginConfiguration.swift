@@ -50,6 +50,12 @@ public struct OriginConfiguration: Hashable, Sendable {
     }
   }
 
+  /// From one listing of the keys to the next, where there is one.
+  public var keysEveryMilliseconds: Int {
+    if case .sqlite(let source) = source, let listing = source.listing { return listing.everyMilliseconds }
+    return KeyListing(statement: "").everyMilliseconds
+  }
+
   typealias Parser = @Sendable (_ scheme: String, _ rest: Substring) throws(OriginConfigurationError) -> Self
 
   private static let schemes: [String: Parser] = [

@@ -36,6 +36,12 @@ struct OriginOption: Sendable {
       name: "key-type", schemes: ["sqlite"], accepted: "text or blob", defaultText: "text",
       help: "How keys are bound. As text, a key that is not UTF-8 is bound as a blob."),
     OriginOption(
+      name: "keys", schemes: ["sqlite"], accepted: "one SELECT", defaultText: "",
+      help: "Gives every key: no parameter, one column. A key that it does not give is absent, without asking."),
+    OriginOption(
+      name: "keys-every", schemes: ["sqlite"], accepted: "100ms to 1d", defaultText: "1m",
+      help: "How long after a listing of the keys the next one begins. Only with `keys`."),
+    OriginOption(
       name: "socket", schemes: ["postgres", "redis"], accepted: "a path", defaultText: "",
       help: "A Unix socket to use instead of host and port; for PostgreSQL the folder it is in."),
     OriginOption(

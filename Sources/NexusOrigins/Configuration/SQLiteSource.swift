@@ -7,6 +7,8 @@ public struct SQLiteSource: Hashable, Sendable {
   public var query: String
   public var statements: WriteStatements?
   public var keyType = KeyType.text
+  /// Nil: what keys there are is not known.
+  public var listing: KeyListing?
 
   public init(path: String, query: String, statements: WriteStatements? = nil) {
     self.path = path
@@ -55,6 +57,7 @@ extension OriginConfiguration {
       throw options.failure("needs a query, such as query=SELECT value FROM scores WHERE key = ?")
     }
     var source = SQLiteSource(path: path, query: query, statements: try WriteStatements(from: &options))
+    source.listing = try KeyListing(from: &options)
     source.keyType = SQLiteSource.KeyType(rawValue: try options.word("key-type", ["text", "blob"]))!
     return try OriginConfiguration(.sqlite(source), canStore: source.statements != nil, rest: &options)
   }

@@ -73,15 +73,32 @@ final class SQLiteStatement {
     case SQLITE_ROW:
       let columns = Int(sqlite3_column_count(handle))
       guard columns == 1 else { return .columns(columns) }
-      let type = sqlite3_column_type(handle, 0)
-      if type == SQLITE_NULL { return .null }
-      // Numbers become text here; of a blob and of text, this is where they lie.
-      let start =
-        type == SQLITE_BLOB ? sqlite3_column_blob(handle, 0) : UnsafeRawPointer(sqlite3_column_text(handle, 0))
-      let count = Int(sqlite3_column_bytes(handle, 0))
-      guard count <= limitBytes else { return .tooLarge(bytes: count) }
-      return .value([UInt8](UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)))
+      return row(limitBytes: limitBytes)
     case let code: throw database.failure(code)
+    }
+  }
+
+  /// The first column of the row that it is at.
+  private func row(limitBytes: Int) -> Row {
+    let type = sqlite3_column_type(handle, 0)
+    if type == SQLITE_NULL { return .null }
+    // Numbers become text here; of a blob and of text, this is where they lie.
+    let start =
+      type == SQLITE_BLOB ? sqlite3_column_blob(handle, 0) : UnsafeRawPointer(sqlite3_column_text(handle, 0))
+    let count = Int(sqlite3_column_bytes(handle, 0))
+    guard count <= limitBytes else { return .tooLarge(bytes: count) }
+    return .value([UInt8](UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)))
+  }
+
+  /// Runs it to its end, and hands over what each row has in its first column; rows with NULL are left out.
+  func eachRow(_ body: ([UInt8]) -> Void) throws(SQLiteDatabase.Failure) {
+    defer { reset() }
+    while true {
+      switch sqlite3_step(handle) {
+      case SQLITE_ROW: if case .value(let bytes) = row(limitBytes: .max) { body(bytes) }
+      case SQLITE_DONE: return
+      case let code: throw database.failure(code)
+      }
     }
   }
 

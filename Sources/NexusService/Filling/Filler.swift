@@ -80,6 +80,15 @@ public final class Filler: @unchecked Sendable {
     state.withLock { $0.guards[namespace] = keyGuard }
   }
 
+  public func keyGuard(of namespace: NamespaceNumber) -> (any KeyGuard)? {
+    state.withLock { $0.guards[namespace] }
+  }
+
+  /// The origin has this key after all.
+  func learn(_ key: KeyName) {
+    state.withLock { $0.guards[key.namespace]?.learn(key.key) }
+  }
+
   /// What absences take: counts against the node's memory.
   public var absentBytes: Int { state.withLock { $0.absent.values.reduce(0) { $0 + $1.byteCount } } }
   public var flightCount: Int { state.withLock { $0.flights.count } }
@@ -158,4 +167,6 @@ public final class Filler: @unchecked Sendable {
 /// Knows which keys an origin may have: certain of a no, nearly certain of a yes.
 public protocol KeyGuard: AnyObject, Sendable {
   func mayHave(_ key: [UInt8]) -> Bool
+  /// The origin has given this key.
+  func learn(_ key: [UInt8])
 }

@@ -161,6 +161,7 @@ public final class LoopFiller: @unchecked Sendable {
     let existing = store.find(key, now: now, touch: false)
     switch answer {
     case .value(let value):
+      filler.learn(KeyName(key))
       if mayStore, !value.freshness.neverStore {
         put(value.bytes, value.freshness, key, over: existing, source, now)
       }
