@@ -9,11 +9,13 @@ from .results import CLUSTER, OURS, Check, Row, median
 from .servers import Missing, NexusCache, Redis
 
 FORWARDED, OWN = "forwarded", "asked of the owner"
+COPIED, SINGLE = "three copies", "one copy"
 DEPTHS = (1, 16, 64)
 # The one depth at which something is required of forwarding; at the others it is an aim.
 REQUIRED_DEPTH = 16
 FORWARDED_BOUND = 2.5
 THREE_NODES_BOUND = 2.5
+COPIES_BOUND = 2.5
 FORMATION_SECONDS = {3: 1.0, 9: 3.0}
 
 
@@ -68,6 +70,38 @@ def forwarding_cell(plan, views, slots, depth):
         "Server CPU of a GET that another member answers: both nodes together",
         "no pipelining" if depth == 1 else f"pipeline {depth}", "us", values, checks, remarks,
         speed.compact(samples), section=CLUSTER)
+
+
+def copies_cell(plan, wanted):
+    """SETs of keys that two more members get copies of: the owner's CPU, beside nodes whose SETs nobody else gets."""
+    if not wanted("cluster-copies16"):
+        return
+    with NexusCluster(3, max_memory="1gb", replicas=3) as cluster, NexusCluster(3, max_memory="1gb") as single:
+        alone = speed.start_all([Redis])
+        try:
+            owners = [(COPIED, cluster), (SINGLE, single)]
+            views = [
+                (View(name, each.servers[0], each.servers[:1]), each.slots_of(each.servers[0])) for name, each in owners
+            ]
+            views += [(View(server.name, server, [server]), None) for server in alone]
+            keys = plan.keys // 3
+            settings = {"op": "set", "keys": keys, "connections": 50, "pipeline": 16, "spin": True, **plan.times}
+            for view, slots in views:
+                generator.load(view, keys, slots=slots)
+            samples = {view.name: [] for view, _ in views}
+            for _ in range(plan.rounds):
+                for view, slots in views:
+                    samples[view.name].append(generator.run(view, slots=slots, **settings))
+        finally:
+            for server in alone:
+                server.stop()
+    values = speed.medians(samples)
+    checks = [Check("times a SET without copies", values[COPIED] / values[SINGLE], "<=", COPIES_BOUND)]
+    if "redis" in values:
+        checks.append(Check("times Redis's SET without replicas", values[COPIED] / values["redis"], "<=", 1.0))
+    yield Row(
+        "The owner's CPU of a SET that two more members get copies of", "pipeline 16", "us", values, checks,
+        speed.bottleneck_remarks(samples), speed.compact(samples), section=CLUSTER)
 
 
 def redis_benchmark(cluster, operation, requests, pipeline, keys_per_node):
