@@ -48,6 +48,13 @@ extension Cluster: PeerControl {
     loop.post { [self] in slots.settle(slot, keys, done) }
   }
 
+  func askQuorum(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable (String?) -> Void) {
+    loop.post { [self] in
+      guard let replicaKeeper else { return done(nil) }
+      replicaKeeper.askQuorum(slot, keys, done)
+    }
+  }
+
   func refused(_ address: String, _ reason: String) {
     loop.post { [self] in complain("a peer was turned away", address, ("reason", "it \(reason)")) }
   }

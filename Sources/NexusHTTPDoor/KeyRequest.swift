@@ -39,6 +39,8 @@ struct KeyRequest {
   var isHot = false
   /// A read that the copy here of what another member executes may answer.
   var acceptsCopy = false
+  /// More than half of the copies have been compared.
+  var isCompared = false
   /// What the writer asks for; nil: the namespace's.
   var acknowledgement: Acknowledgement?
 
@@ -120,6 +122,7 @@ extension KeyRequest {
     form = head[2] & Self.plainFlag != 0 ? .plain : head[2] & Self.bytesFlag != 0 ? .bytes : .json
     isHot = head[2] & Self.hotFlag != 0
     acceptsCopy = operation.flags.contains(.fromReplica)
+    isCompared = operation.flags.contains(.compared)
     let level = Int(head[2] >> Self.acknowledgementShift & 3)
     if level > 0 { acknowledgement = Acknowledgement.allCases[level - 1] }
     value = arguments[2].bytes

@@ -144,7 +144,9 @@ extension Responder {
     var copy: OutputBuffer?
     let short: OutputBuffer?
     do throws(Misplaced) {
-      short = try keyspace.get(key, now: now, acceptsCopy: request.acceptsCopy) { value -> OutputBuffer? in
+      short = try keyspace.get(
+        key, now: now, acceptsCopy: request.acceptsCopy, isCompared: request.isCompared
+      ) { value -> OutputBuffer? in
         if !asItIs { return found(key.bytes, value, identity) }
         copy = Self.copied(value, request.form)
         return nil

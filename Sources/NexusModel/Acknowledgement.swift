@@ -23,4 +23,6 @@ public enum ReadPreference: String, Sendable, CaseIterable {
   case owner
   /// This node's own where it has one: perhaps a moment old.
   case any
+  /// More than half of the configured copies are compared, and the newest answers.
+  case quorum
 }

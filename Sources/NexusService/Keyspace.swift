@@ -81,11 +81,16 @@ public final class Keyspace {
   /// What an origin fills is filled by its owner alone.
   private func isReadableCopy(_ key: Key) -> Bool {
     node.goodCopies[slot: key.slot] && !filler.fills(key.namespace)
+      && store.readPreference(in: key.namespace) != .quorum
   }
 
   /// Whether reads of the key may come from the copy here of what another member executes: a guess as well.
   public func mayReadCopy(_ key: Key) -> Bool {
     store.readPreference(in: key.namespace) == .any && isReadableCopy(key)
+  }
+
+  @inline(never) private func asksQuorum(_ key: Key) -> Bool {
+    !node.replicators.isEmpty && store.readPreference(in: key.namespace) == .quorum
   }
 
   /// True if the key's slot is certainly not executed here at this moment. A guess, for what is not worth a lock.
@@ -97,16 +102,23 @@ public final class Keyspace {
 
   /// Hands the live entry of the key, or nil, to `body` while the key is locked. Nothing of the entry may be kept.
   /// What an origin gave and the store does not have goes to `loaded`.
-  /// - Parameter acceptsCopy: it may come from the copy here of what another member executes.
+  /// - Parameters:
+  ///   - acceptsCopy: it may come from the copy here of what another member executes.
+  ///   - isCompared: the namespace's reads compare more than half of the copies first, and that has been done.
   @inline(__always)
   public func get<Result>(
-    _ key: Key, now: UnixMilliseconds, acceptsCopy: Bool = false, loaded: (UnsafeRawBufferPointer) -> Result,
+    _ key: Key, now: UnixMilliseconds, acceptsCopy: Bool = false, isCompared: Bool = false,
+    loaded: (UnsafeRawBufferPointer) -> Result,
     _ body: (borrowing Entry?) -> Result
   ) throws(Misplaced) -> Result {
     let taken = store.lock(key, as: worker)
     if let misplaced = misplacement(key, now), !(acceptsCopy && isReadableCopy(key)) {
       store.unlock(key, taken)
       throw misplaced
+    }
+    if routes.isClustered, !isCompared, asksQuorum(key) {
+      store.unlock(key, taken)
+      throw .unsettled
     }
     let entry = store.find(key, now: now)
     if filler.fills(key.namespace) {

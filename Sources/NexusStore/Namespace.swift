@@ -115,7 +115,7 @@ extension Store {
 
   /// Whether members that do not own its keys may keep copies of hot ones.
   public func keepsHotCopies(of namespace: NamespaceNumber) -> Bool {
-    (namespaces + Int(namespace)).pointee.keepsHotCopies
+    (namespaces + Int(namespace)).pointee.keepsHotCopies && readPreference(in: namespace) != .quorum
   }
 
   /// Makes the namespace of this number, or changes its settings; entries that no longer fit leave with the next

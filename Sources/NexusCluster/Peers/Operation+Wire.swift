@@ -34,7 +34,8 @@ extension Operation {
       wire.database < 1 << 16, wire.slot < UInt32(Slot.count)
     else { return nil }
     self.init(
-      kind: kind, flags: Flags(rawValue: UInt16(truncatingIfNeeded: wire.flags)), database: UInt16(wire.database),
+      kind: kind, flags: Flags(rawValue: UInt16(truncatingIfNeeded: wire.flags)).subtracting(.compared),
+      database: UInt16(wire.database),
       protocolVersion: wire.respVersion == 3 ? 3 : 2, slot: Slot(index: UInt16(wire.slot)),
       timeoutMilliseconds: wire.timeoutMilliseconds, arguments: UnsafeBufferPointer(start: nil, count: 0))
   }
@@ -50,6 +51,7 @@ extension ParkedOperation {
         let wire = try? Self.wire(bytes, { arguments.append(Argument(base: $0.baseAddress ?? base, count: $0.count)) }),
         var operation = Operation(wire)
       else { preconditionFailure("an operation that was encoded here cannot be read") }
+      if quorum == .reached { operation.flags.insert(.compared) } else { operation.flags.remove(.compared) }
       if isFromCopy { operation.flags.insert(.fromReplica) } else { operation.flags.remove(.fromReplica) }
       return arguments.withUnsafeBufferPointer { arguments in
         operation.arguments = arguments

@@ -24,6 +24,15 @@ struct ParkedOperation {
   var filling: UInt64 = 0
   /// How long that may take.
   var fillingMilliseconds = 0
+  var quorum = Quorum.notAsked
+
+  /// Of a read that more than half of the copies have a say in.
+  enum Quorum: Equatable {
+    case notAsked
+    /// By the number of the question.
+    case asked(UInt64)
+    case reached
+  }
 
   /// An own client is given the origin's time, once, where that is longer than the other members'.
   mutating func wait(for filling: (number: UInt64, milliseconds: Int), now: UInt64, isOurs: Bool) {
@@ -50,18 +59,6 @@ struct AwaitedLoads {
 }
 
 extension PeerLoop {
-  static func settledKeys(_ keys: ArraySlice<Key>) -> [SettledKey] {
-    keys.map { SettledKey(namespace: $0.namespace, key: Array($0.bytes)) }
-  }
-
-  func fetch(_ keys: [SettledKey], _ slot: Slot) {
-    traffic[slot].pointee.heldInPass = pass
-    // Those of an operation with several slots each come from the holder of their own.
-    for (slot, keys) in Dictionary(grouping: keys, by: { key in key.key.withUnsafeBytes { Slot(of: $0) } }) {
-      control.settle(slot, keys) { [self] in loop.post { [self] in wake() } }
-    }
-  }
-
   func outOfTime(_ operation: ParkedOperation) -> OperationFailure {
     if operation.filling != 0 { return .refused(identity.id, "the origin did not answer in time") }
     if let member = operation.direct, let entry = directory.entry(member) { return .unreachable(entry.id) }

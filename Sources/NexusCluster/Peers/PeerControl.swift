@@ -14,6 +14,9 @@ protocol PeerControl: AnyObject, Sendable {
   /// These keys of a slot on its way here are needed now. Calls back from any thread when they are settled, or cannot
   /// be.
   func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void)
+  /// Compares these keys of a slot that is executed here with more than half of its copies. Calls back from any thread
+  /// when the newest of each is here, or says why it cannot be known.
+  func askQuorum(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable (String?) -> Void)
   /// Two greetings that do not fit: another cluster, another secret, another protocol.
   func refused(_ address: String, _ reason: String)
 }

@@ -53,6 +53,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   @exclusivity(unchecked) var lostAt: [MemberNumber: UInt32] = [:]
   /// What operations of this loop's own requesters have written that waited here before they ran here.
   @exclusivity(unchecked) var ownWrites = WriteRecord()
+  var questions = Questions()
 
   private static let tickMilliseconds = 10
   private static let (parkedMost, parkedBytesMost) = (100_000, 64 << 20)
@@ -224,7 +225,10 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     park(
       operation, number, ticket, now + UInt64(timeout(operation)), attempts: 0,
       direct: operation.flags.contains(.thisNode) ? myself : nil, origin: origin, filling: filling)
-    if !missing.isEmpty { fetch(Self.settledKeys(missing), operation.slot) }
+    guard !missing.isEmpty else { return }
+    let quorum = fetch(Self.settledKeys(missing), operation.slot, operation.flags, .notAsked)
+    // Unless there was no room for it.
+    if let last = parked.indices.last, parked[last].ticket == ticket { parked[last].quorum = quorum }
   }
 
   func startTicking() {
@@ -272,6 +276,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
     parkedBytes += stay.reduce(0) { $0 + $1.bytes.count }
     // What was parked meanwhile came later.
     parked = stay + parked
+    forgetQuestions()
   }
 
   /// False: it has to stay.
@@ -289,6 +294,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
       }
       return false
     }
+    if let isDone = isAnswered(&operation) { return isDone }
     if let member = operation.direct {
       if member == myself || operation.origin != myself {
         if run(&operation) { return true }
@@ -356,7 +362,12 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   /// Runs it on this node. False: not here, or not yet.
   func run(_ parked: inout ParkedOperation) -> Bool {
     var filling: (number: UInt64, milliseconds: Int)?
-    defer { if let filling { parked.wait(for: filling, now: now, isOurs: parked.origin == myself) } }
+    let quorum = parked.quorum
+    var asked: ParkedOperation.Quorum?
+    defer {
+      if let filling { parked.wait(for: filling, now: now, isOurs: parked.origin == myself) }
+      if let asked { parked.quorum = asked }
+    }
     return parked.withOperation { operation in
       guard let executor = executor(for: operation.kind) else {
         fail(parked.requester, parked.ticket, .refused(identity.id, "this node has no door for such a request"))
@@ -376,7 +387,7 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
         fail(parked.requester, parked.ticket, .moved(identity.id))
         return true
       case .keysMissing:
-        fetch(missing, parked.slot)
+        asked = fetch(missing, operation.slot, operation.flags, quorum)
         return false
       case .filling(let number, let milliseconds):
         filling = (number, milliseconds)

@@ -26,7 +26,7 @@ final class ReplicaKeeper {
   private(set) var viewed = PlacementVersion(digest: 0)
   /// Keys of slots under verification that somebody waits for, by the number of their read.
   var waiting: [UInt64: KeyWait] = [:]
-  private var lastRead: UInt64 = 0
+  var lastRead: UInt64 = 0
   /// Portions of hints under way: when each is given up, by member.
   var portions: [MemberNumber: (number: UInt64, until: UInt64)] = [:]
   private var hintsAt: UInt64 = 0
@@ -45,23 +45,6 @@ final class ReplicaKeeper {
     var member: MemberNumber
   }
 
-  struct KeyWait {
-    var slot: Slot
-    var name: SettledKey
-    var batch: KeyBatch
-  }
-
-  /// Keys that one operation waits for.
-  final class KeyBatch {
-    var missing: Int
-    let done: @Sendable () -> Void
-    init(_ missing: Int, _ done: @escaping @Sendable () -> Void) {
-      self.missing = missing
-      self.done = done
-    }
-  }
-
-  static let readMilliseconds: UInt64 = 500
   static let portionMilliseconds: UInt64 = 2000
 
   init(cluster: Cluster, node: Node, worker: Worker) {
@@ -214,42 +197,6 @@ final class ReplicaKeeper {
   var unsettledCount: Int { repair.unsettledCount }
   func isUnverified(_ slot: Slot) -> Bool { repair.unverifiedSlots.contains(slot) }
 
-  // MARK: Keys that are needed before their slot is verified
-
-  /// - Parameter holders: members that keep entries of the slot although they may have no place for it.
-  func settle(
-    _ slot: Slot, _ keys: [SettledKey], askingToo holders: [MemberNumber], _ done: @escaping @Sendable () -> Void
-  ) {
-    var others: [MemberNumber] = []
-    for member in holders + (sets?.members(of: slot) ?? []) {
-      let isAsked = member != 0 && sets?.isLive(member) == true && !others.contains(member)
-      if isAsked, others.count < ReplicaReads.peersMost { others.append(member) }
-    }
-    let batch = KeyBatch(keys.count, done)
-    for name in keys {
-      lastRead += 1
-      let id = lastRead
-      let hash = name.key.withUnsafeBytes { store.key($0, in: name.namespace).hash }
-      let key = KeyHash(hash: hash, namespace: name.namespace)
-      waiting[id] = KeyWait(slot: slot, name: name, batch: batch)
-      let read = ReplicaReads.Read(
-        id: id, slot: slot, key: key, have: copies.version(of: key, in: slot), needed: others.count, repairs: false,
-        deadline: now + Self.readMilliseconds)
-      runReads(.read(read, of: others))
-    }
-  }
-
-  private func answered(_ id: UInt64) {
-    guard let wait = waiting.removeValue(forKey: id) else { return }
-    // Whoever did not answer in time is about to be found dead: what is here has to do.
-    wait.name.key.withUnsafeBytes { bytes in
-      let key = store.key(bytes, in: wait.name.namespace)
-      store.withSlot(key.slot, as: worker) { node.incoming.settle(key) }
-    }
-    wait.batch.missing -= 1
-    if wait.batch.missing == 0 { wait.batch.done() }
-  }
-
   // MARK: Cores
 
   func run(_ input: RepairInput) {
@@ -330,7 +277,7 @@ final class ReplicaKeeper {
         send(.askKey(id: id, slot, key, have: have), to: member)
       case .keep(let id, let slot, let key, let member):
         send(.keepKey(id: id, slot, key), withVersionOf: key, in: slot, newerThan: nil, to: member)
-      case .done(let id, _, _): answered(id)
+      case .done(let id, let outcome, let answers): answered(id, outcome, answers)
       }
     }
   }

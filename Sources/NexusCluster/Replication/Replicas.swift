@@ -6,7 +6,7 @@ import NexusStore
 
 /// The replicators of a node's loops, and of its control loop, which the store tells of changes.
 final class Replicas: @unchecked Sendable {
-  private let configuredCopies: Int
+  let configuredCopies: Int
   /// As `Cluster.peers`. Set once.
   private(set) var ofLoops: [LoopReplicator] = []
   /// The same, for the store. Invariant: constant from `attach` on, and valid as long as this.

@@ -56,6 +56,8 @@ struct ReceiveState {
   var mark = 0
   /// Reads may come from this node's copies.
   var readsCopies = false
+  /// Reads here wait until more than half of the copies have been compared.
+  var asksQuorum = false
   /// What plain SETs wait for.
   var acknowledgement = Acknowledgement.one
   /// The monotonic clock when it was read last.

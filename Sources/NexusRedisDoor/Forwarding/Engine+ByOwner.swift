@@ -33,10 +33,10 @@ extension Engine {
         reject(command, Self.crossSlot, session, &state.out)
         return .done
       }
-      if mayRunHere(session), runHere(arguments, count, command, key, session, &state) { return .done }
+      if mayRunHere(session, slot), runHere(arguments, count, command, key, session, &state) { return .done }
       return scatter(arguments, count, command, session, &state)
     }
-    if keyList.count == 0 || mayRunHere(session) {
+    if keyList.count == 0 || mayRunHere(session, slot) {
       if runHere(arguments, count, command, key, session, &state) { return .done }
     }
     giveAway(arguments, count, command, session, &state)
@@ -66,11 +66,12 @@ extension Engine {
   }
 
   /// As far as can be told without locks.
-  private func mayRunHere(_ session: Session) -> Bool {
+  private func mayRunHere(_ session: Session, _ slot: UnsafePointer<CommandTable.Slot>) -> Bool {
+    if slot.pointee.flags.contains(.readonly), asksQuorum(session.namespace) { return false }
     for key in keyList.keys {
       let route = routes[slot: key.slot]
       guard route == .here || route == .incoming else { return false }
-      if let queue = session.pending, mustFollow(queue, key.slot) { return false }
+      if let queue = session.pending, mustFollow(queue, key.slot, asksQuorum(session.namespace)) { return false }
     }
     return true
   }

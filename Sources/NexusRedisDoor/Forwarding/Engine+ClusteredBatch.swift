@@ -31,6 +31,7 @@ extension Engine {
     (state.hits, state.misses, state.sets) = (0, 0, 0)
     state.acknowledgement = acknowledgement(session)
     state.readsCopies = readsCopies(session)
+    state.asksQuorum = asksQuorum(namespace)
     // Writes that run here and wait for copies have no other bound.
     if state.acknowledgement != .one, let queue = session.pending, mustWaitForRoom(queue) { return (0, .suspend) }
     var index = 0
@@ -78,9 +79,12 @@ extension Engine {
   }
 
   /// Whether an operation on this slot has to take the way of those before it: one of them may be under way, and
-  /// where the slot runs has changed since.
-  @inline(__always) func mustFollow(_ queue: UnsafeMutablePointer<ReplyQueue>, _ slot: UInt16) -> Bool {
-    (queue.pointee.changes != routes.changes || routes[slot: slot] == .incoming) && queue.pointee.mayHave(slot: slot)
+  /// where the slot runs has changed since; or reads of it wait here.
+  @inline(__always) func mustFollow(
+    _ queue: UnsafeMutablePointer<ReplyQueue>, _ slot: UInt16, _ asksQuorum: Bool
+  ) -> Bool {
+    (queue.pointee.changes != routes.changes || routes[slot: slot] == .incoming || asksQuorum)
+      && queue.pointee.mayHave(slot: slot)
   }
 
   /// A plain GET or SET.
@@ -91,7 +95,9 @@ extension Engine {
     let isGet = request.pointee.kind == .get
     let pending = session.pending
     if let pending, mustWaitForSeveral(pending, key.slot) { return .wait }
-    if routes[slot: key.slot] == .here, pending.map({ !mustFollow($0, key.slot) }) ?? true {
+    if routes[slot: key.slot] == .here, !(isGet && state.asksQuorum),
+      pending.map({ !mustFollow($0, key.slot, state.asksQuorum) }) ?? true
+    {
       let waits = !isGet && state.acknowledgement != .one
       if waits, !mayWrite(key, &state) { return .done }
       let start = state.out.count

@@ -16,10 +16,32 @@ extension Engine {
 
   /// Whether reads of this session may come from copies here. What an origin fills is filled by its owner alone.
   func readsCopies(_ session: Session) -> Bool {
-    guard replicator != nil, session.readsCopies || store.readPreference(in: session.namespace) == .any else {
-      return false
-    }
+    guard replicator != nil else { return false }
+    let preference = store.readPreference(in: session.namespace)
+    guard preference == .any || session.readsCopies && preference == .owner else { return false }
     return !filler.fills(session.namespace)
+  }
+
+  /// Whether more than half of the copies are compared before something of the namespace is read.
+  @inline(__always) func asksQuorum(_ namespace: NamespaceNumber) -> Bool {
+    replicator != nil && store.readPreference(in: namespace) == .quorum
+  }
+
+  /// The keys in `keyList` are compared first, or a write waits behind its client's reads that are. Nil, and nothing is
+  /// noted, if that has been done or need not be.
+  func noteQuorum(
+    _ operation: UnsafePointer<Operation>, _ slot: UnsafePointer<CommandTable.Slot>, _ namespace: NamespaceNumber,
+    _ batch: inout OperationBatch
+  ) -> OperationOutcome? {
+    let flags = operation.pointee.flags
+    guard slot.pointee.flags.contains(.readonly) || flags.contains(.ordered), asksQuorum(namespace),
+      keyList.count > 0, !flags.contains(.compared)
+    else { return nil }
+    let isHere = keyList.keys.allSatisfy { routes[slot: $0.slot] == .here || routes[slot: $0.slot] == .incoming }
+    guard isHere else { return .notHere }
+    missingKeys.removeAll(keepingCapacity: true)
+    missingKeys += keyList.keys
+    return noteMissing(&batch)
   }
 
   /// A read of the slot may come from the copy here, and does not overtake what the session has under way on it.

@@ -124,7 +124,7 @@ extension Engine {
     let route = routes[slot: slot]
     let isHere =
       (route == .here || route == .incoming) && session.extras?.distantWatch == nil
-      && session.pending.map { !mustFollow($0, slot) } ?? true
+      && session.pending.map { !mustFollow($0, slot, asksQuorum(session.namespace)) } ?? true
     if isHere, executeHere(transaction, session, command, &state) { return .done }
     if session.extras?.watch != nil {
       // The slot has moved since: whether the keys have changed is not known any more.
@@ -227,7 +227,7 @@ extension Engine {
     session.lastCommand = Int32(command)
     let mayBeHere =
       routes[slot: slot] == .here && session.extras?.distantWatch == nil
-      && session.pending.map { !mustFollow($0, slot) } ?? true
+      && session.pending.map { !mustFollow($0, slot, asksQuorum(session.namespace)) } ?? true
     if mayBeHere {
       let taken = store.lock(keyList.keys[0], as: worker)
       defer { store.unlock(keyList.keys[0], taken) }

@@ -122,6 +122,7 @@ extension Engine: OperationExecutor {
     else { return nil }
     let key = plan.pointee.key
     if filler.fills(key.namespace) { return nil }
+    if isGet || operation.pointee.flags.contains(.ordered), asksQuorum(key.namespace) { return nil }
     if !isGet {
       guard replicator == nil || store.acknowledgement(in: key.namespace) == .one,
         store.lifetime(in: key.namespace).milliseconds == 0,
@@ -222,6 +223,7 @@ extension Engine: OperationExecutor {
     call.out = batch.out
     if slot.pointee.isKeyed, !operation.pointee.flags.contains(.thisNode) {
       collectKeys(slot, arguments, count, plan.hasKey ? plan.key : nil, session.namespace)
+      if let outcome = noteQuorum(operation, slot, session.namespace, &batch) { return outcome }
       filling = .here
       let ownership =
         operation.pointee.flags.contains(.fromReplica) ? runFromCopy(&call, slot) : runWhereOwned(&call, slot)

@@ -98,7 +98,13 @@ extension Engine: OperationRequester {
     queue.pointee.underWay &+= 1
     queue.pointee.requestBytes &+= requestBytes
     var operation = operation
-    if queue.pointee.mayHave(slot: operation.slot.index) { operation.flags.insert(.ordered) }
+    let namespace = databases.namespace(of: Int(operation.database))
+    // A read of a quorum is its owner's to answer: no copy by itself does.
+    if queue.pointee.mayHave(slot: operation.slot.index)
+      || operation.flags.contains(.readOnly) && asksQuorum(namespace)
+    {
+      operation.flags.insert(.ordered)
+    }
     queue.pointee.note(slot: operation.slot.index)
     statistics.pointee.operationsForwarded.add()
     let member = forwarder.router.route(operation, for: self, ticket: forwarder.table.ticket(index))

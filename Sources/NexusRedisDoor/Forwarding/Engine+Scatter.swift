@@ -30,7 +30,8 @@ extension Engine {
     if let hot { gathering.parts.append(hot) }
     var hold: ReplicaHold?
     if let keys = groups.takeLocal() {
-      if let reply = runPart(gathering, keys, session, state.now, &hold) {
+      let asks = slot.pointee.flags.contains(.readonly) && asksQuorum(session.namespace)
+      if !asks, let reply = runPart(gathering, keys, session, state.now, &hold) {
         gathering.parts.append(.init(keys: keys, outcome: hold == nil ? .replied(reply) : .held(reply)))
       } else {
         groups.addSlotBySlot(keys)

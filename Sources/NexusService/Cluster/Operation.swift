@@ -45,6 +45,8 @@ public struct Operation: BitwiseCopyable {
     public static let fromReplica = Flags(rawValue: 1 << 4)
     /// Its client has others under way on the slot, which it must not pass.
     public static let ordered = Flags(rawValue: 1 << 5)
+    /// Within one node: a quorum of its keys' copies has been compared just now, and the newest is here.
+    public static let compared = Flags(rawValue: 1 << 15)
   }
 
   public var kind: Kind

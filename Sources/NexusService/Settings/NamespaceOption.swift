@@ -53,7 +53,9 @@ public struct NamespaceOption: Sendable {
     NamespaceOption(following: .acknowledgement, "Copies that have a write before it is answered.") {
       $1.acknowledgement = Acknowledgement(rawValue: $0.text)!
     },
-    NamespaceOption(following: .reads, "What answers reads: the owner of the slot, or any copy.") {
+    NamespaceOption(
+      following: .reads, "What answers reads: the slot's owner, any copy, or the newest of more than half."
+    ) {
       $1.reads = ReadPreference(rawValue: $0.text)!
     },
     NamespaceOption(

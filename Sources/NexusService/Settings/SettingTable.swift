@@ -187,8 +187,8 @@ extension Setting {
       "Copies that have a write before it is answered: the owner's, more than half of replicas, or all of them.",
       mutable: true),
     Setting(
-      .reads, "reads", .replication, .choice(["owner", "any"]), "owner",
-      "What answers reads: the slot's owner, or this node's own copy where it has one.",
+      .reads, "reads", .replication, .choice(["owner", "any", "quorum"]), "owner",
+      "What answers reads: the slot's owner, this node's own copy where it has one, or the newest of more than half.",
       mutable: true),
     Setting(
       .acknowledgementTimeout, "ack-timeout", .replication, .duration((10_000)...(second * 3600)), "2s",

@@ -99,6 +99,44 @@ extension ClusterTests {
       }
     }
 
+    @Test("a write that a quorum has is seen by every read of a quorum, through whichever node")
+    func quorumReads() throws {
+      try ClusterOfProcesses.story(3, ["--replicas", "3", "--ack", "quorum", "--reads", "quorum"]) { cluster in
+        let clients = try cluster.nodes.map { try $0.client() }
+        try cluster.waitForStreams(clients)
+        let keys = try cluster[0].ownKeys("compared", 40)
+        for key in keys { cluster.expect(try clients[0].ask("SET", key, "old") == .ok, key) }
+        // One copy misses what follows: two of three have it.
+        cluster[2].stand()
+        for key in keys { cluster.expect(try clients[0].ask("SET", key, "new") == .ok, key) }
+        for client in clients[..<2] {
+          for key in keys { cluster.expect(try client.ask("GET", key).string == "new", key) }
+          let all = try client.ask((["MGET"] + keys).map { Array($0.utf8) })
+          cluster.expect(all.elements?.allSatisfy { $0.string == "new" } == true, "\(all)")
+        }
+        // It comes back, and its clients ask at once.
+        cluster[2].goOn()
+        for key in keys {
+          let reply = try clients[2].ask("GET", key)
+          cluster.expect(reply.string == "new" || reply.isError, "\(key): \(reply)")
+        }
+        let http = try cluster[2].http("GET", "/api/cache/\(keys[0])")
+        cluster.expect(http.status != 200 || http.text.contains("new"), http.text)
+        try cluster.waitUntilWhole(seconds: 60)
+        cluster.expect(try eventually { try clients[2].ask("GET", keys[0]).string == "new" })
+        cluster.expect(try cluster[2].http("GET", "/api/cache/\(keys[0])").text.contains("new"))
+        // One of three is no quorum: an error, and no value that may be old.
+        for node in cluster.nodes[1...] { node.kill() }
+        cluster.expect(
+          try eventually {
+            try clients[0].ask("GET", keys[0]).string?.hasPrefix("NOREPLICAS only 1 of 3 copies could be compared")
+              == true
+          }, "a read is answered without a quorum")
+        let alone = try cluster[0].http("GET", "/api/cache/\(keys[0])")
+        cluster.expect(alone.status == 504 && alone.text.contains("too_few_copies"), alone.text)
+      }
+    }
+
     @Test("WAIT counts the members that have what was written, here and on others")
     func waitCounts() throws {
       try ClusterOfProcesses.story(3, ["--replicas", "3"]) { cluster in

@@ -348,6 +348,15 @@ final class FakeControl: PeerControl, Arrears, @unchecked Sendable {
   func received(_ kind: FrameKind, _ bytes: [UInt8], from member: MemberID, _ answer: PeerAnswer?) {}
   func settle(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable () -> Void) {}
   func refused(_ address: String, _ reason: String) {}
+  /// Of quorum reads: the keys, and who answers for the others of the slot.
+  private(set) var questions: [(keys: [String], done: @Sendable (String?) -> Void)] = []
+  func askQuorum(_ slot: Slot, _ keys: [SettledKey], _ done: @escaping @Sendable (String?) -> Void) {
+    questions.append((keys.map { String(decoding: $0.key, as: UTF8.self) }, done))
+  }
+  func takeQuestions() -> [(keys: [String], done: @Sendable (String?) -> Void)] {
+    defer { questions = [] }
+    return questions
+  }
 
   func mark(_ slots: SlotSet, for member: MemberNumber, loop: Int, number: UInt64) {
     marked[member, default: SlotSet()].formUnion(slots)
