@@ -28,8 +28,10 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   private var longFrames = LongFrames()
   /// Whether effects of this stream may still be taken; nil where nothing is taken at all.
   private var fence: StreamFence?
+  /// The answers that are being written tell of changes.
+  @exclusivity(unchecked) private var hasTold = false
   /// As the interests know this stream; nil until it asks to be told of changes.
-  private var asker: InterestedParty?
+  private(set) var asker: InterestedParty?
 
   /// The time a stranger has to greet, and to prove itself.
   private static let greetingMilliseconds = 5000
@@ -182,7 +184,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
       throw error
     }
     let operation = Operation(wire)
-    if operation?.kind == .hotCopy, asker == nil { beginAsking() }
+    if asker == nil, let operation, operation.kind == .hotCopy || operation.flags.contains(.tracked) { beginAsking() }
     if let operation, operation.kind == .count { return count(wire.id, &batch) }
     guard let operation, owner.executes(operation.kind) else {
       batch.abandon()
@@ -265,10 +267,12 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   private func sendAnswers() {
     guard answers.count > 0, let stream else { return }
     defer {
+      hasTold = false
       answers.count = 0
       answers.shrink(to: 64 * 1024)
     }
-    if answers.count > WireLimits.wholeFrameBytes {
+    // What is told of a change does not pass the answer that it is about.
+    if answers.count > WireLimits.wholeFrameBytes || (hasTold && !longFrames.isEmpty) {
       longFrames.add(answers.bytes)
       longFrames.send(on: stream, owner.directory.version)
     } else if !stream.send(answers.bytes) {
@@ -303,11 +307,13 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
 
   func tell(changed name: KeyName) {
     beginAnswers()
+    hasTold = true
     name.key.withUnsafeBytes { PeerFrame.append(Event(changed: $0, in: name.namespace), to: &answers) }
   }
 
   func tell(flushed namespaces: [NamespaceNumber]) {
     beginAnswers()
+    hasTold = true
     // Fewer than an event may have fields.
     for start in stride(from: 0, to: namespaces.count, by: 16) {
       let some = namespaces[start..<min(start + 16, namespaces.count)]

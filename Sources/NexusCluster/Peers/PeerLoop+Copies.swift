@@ -69,8 +69,7 @@ extension PeerLoop: ReplicaWaiter {
   /// A connection is lost, or was not made.
   func lost(_ member: MemberNumber, wasOpen: Bool) {
     if wasOpen {
-      // What changes there is not heard of any more.
-      node.hotMarks.changedAll()
+      lostTrack()
       losses &+= 1
       lostAt[member] = losses
     }

@@ -17,13 +17,29 @@ extension PeerLoop {
     for asker in askers.values { asker.repliesEnded() }
   }
 
+  /// What changes at a member is not heard of any more.
+  func lostTrack() {
+    node.hotMarks.changedAll()
+    if loop.index < node.loopCount { node.interests.lostElsewhere(loop: loop.index) }
+  }
+
+  /// While an operation runs that had waited here, of this stream if it is one's.
+  func setAsker(_ requester: (any OperationRequester)?) {
+    guard let asker = (requester as? PeerCallee)?.asker else { return }
+    node.interests.setAsker(asker, as: worker)
+  }
+
   /// Another member says what has happened there.
   func happened(_ event: Event, _ bytes: UnsafeRawBufferPointer, from member: MemberID) {
     guard event.kind == .invalidation else { return control.received(.event, Array(bytes), from: member, nil) }
     if event.isInvalidationOfAll {
       node.hotMarks.changedAll()
+      node.interests.lostElsewhere(loop: loop.index)
     } else {
       node.hotMarks.changed(Slot(of: event.channel))
+      for namespace in event.namespaces {
+        node.interests.changedElsewhere(namespace, event.channel, loop: loop.index)
+      }
     }
     if loop.index < node.loopCount { node.statistics[loop.index].hotInvalidations.add() }
   }

@@ -374,6 +374,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
         return true
       }
       var missing: [SettledKey] = []
+      if parked.flags.contains(.tracked) { setAsker(requesters[parked.requester]) }
+      defer { if parked.flags.contains(.tracked) { node.interests.setAsker(nil, as: worker) } }
       replicator?.beginRecord()
       let outcome = batch.run(operation, executor, for: parked.origin) { outcome, reply in
         answer(parked, operation, outcome, reply)

@@ -144,12 +144,15 @@ extension Engine {
       flags: flags(of: slot, session), database: UInt16(session.database),
       protocolVersion: UInt8(session.protocolVersion), slot: Slot(index: keyList.slot),
       arguments: UnsafeBufferPointer(start: arguments, count: count))
-    forward(operation, queue, silent: isSilent(session), requestBytes: bytes)
+    forward(
+      operation, queue, silent: isSilent(session), requestBytes: bytes,
+      tracked: operation.flags.contains(.tracked) ? keyList.keys.map { KeyName($0) } : nil)
   }
 
   func flags(of slot: UnsafePointer<CommandTable.Slot>, _ session: Session) -> Operation.Flags {
     var flags: Operation.Flags = slot.pointee.flags.contains(.readonly) ? .readOnly : []
     if !session.touches { flags.insert(.noTouch) }
+    if flags.contains(.readOnly), session.obstacles.contains(.tracking), remembers(session) { flags.insert(.tracked) }
     return flags
   }
 

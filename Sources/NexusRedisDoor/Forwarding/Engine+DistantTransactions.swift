@@ -180,17 +180,19 @@ extension Engine {
       words.append(Array(String(queued.count).utf8))
       for index in 0..<queued.count { words.append(Array(arguments[queued.firstArgument + index].bytes)) }
     }
+    let tracked = remembers(session) ? keysRead(by: transaction, arguments, session) : []
     arguments.deallocate()
     // The owner forgets the watch when it gets the transaction.
     session.extras?.distantWatch = nil
-    giveAway(
-      words, .transaction, transaction.writes ? [] : .readOnly, slot, session, &state)
+    var flags: Operation.Flags = transaction.writes ? [] : .readOnly
+    if !tracked.isEmpty { flags.insert(.tracked) }
+    giveAway(words, .transaction, flags, slot, session, &state, tracked: tracked)
     discardTransaction(session)
   }
 
   private func giveAway(
     _ words: [[UInt8]], _ kind: Operation.Kind, _ flags: Operation.Flags, _ slot: UInt16, _ session: Session,
-    _ state: inout ReceiveState
+    _ state: inout ReceiveState, tracked: [KeyName] = []
   ) {
     var flags = flags
     if !session.touches { flags.insert(.noTouch) }
@@ -201,7 +203,8 @@ extension Engine {
         protocolVersion: UInt8(session.protocolVersion), slot: Slot(index: slot),
         arguments: UnsafeBufferPointer(start: arguments, count: count))
       forward(
-        operation, queue, silent: isSilent(session), requestBytes: words.reduce(0) { $0 + $1.count })
+        operation, queue, silent: isSilent(session), requestBytes: words.reduce(0) { $0 + $1.count },
+        tracked: tracked.isEmpty ? nil : tracked)
     }
   }
 

@@ -62,6 +62,7 @@ extension Engine: OperationExecutor {
       session.namespace = databases.namespace(of: session.database)
       session.protocolVersion = Int(operation.pointee.protocolVersion)
       session.set(.noTouch, operation.pointee.flags.contains(.noTouch))
+      session.set(.tracking, operation.pointee.flags.contains(.tracked))
       let outcome =
         switch operation.pointee.kind {
         case .command: execute(operation, peers.plans[index], &batch, session, now, &clock)
@@ -118,7 +119,7 @@ extension Engine: OperationExecutor {
     let count = operation.pointee.arguments.count
     let isGet = plan.pointee.command == Int32(literals.get) && count == 2
     guard isGet || plan.pointee.command == Int32(literals.set) && count == 3, plan.pointee.hasKey,
-      operation.pointee.flags.isDisjoint(with: [.noTouch, .thisNode])
+      operation.pointee.flags.isDisjoint(with: [.noTouch, .thisNode, .tracked])
     else { return nil }
     let key = plan.pointee.key
     if filler.fills(key.namespace) { return nil }

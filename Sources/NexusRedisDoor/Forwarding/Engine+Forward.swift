@@ -14,6 +14,8 @@ final class Forwarder {
   /// Scattered commands whose parts are under way, by number; nil where the number is free.
   @exclusivity(unchecked) var gatherings: [Gathering?] = []
   @exclusivity(unchecked) var freeGatherings: [UInt32] = []
+  /// What clients that track read with operations under way, by their places.
+  @exclusivity(unchecked) var tracked: [UInt32: [KeyName]] = [:]
   /// The number of the last watch that another member was asked to keep.
   @exclusivity(unchecked) var lastWatch: UInt64 = 0
   let router: any OperationRouter
@@ -79,12 +81,15 @@ extension Engine: OperationRequester {
   }
 
   /// Gives one operation away, whose reply has the next place in the session's queue.
+  /// - Parameter tracked: what its client, who tracks, reads with it.
   func forward(
-    _ operation: Operation, _ queue: UnsafeMutablePointer<ReplyQueue>, silent: Bool, requestBytes: Int
+    _ operation: Operation, _ queue: UnsafeMutablePointer<ReplyQueue>, silent: Bool, requestBytes: Int,
+    tracked: [KeyName]? = nil
   ) {
     let forwarder = forwarder
     let index = forwarder.table.take(queue, silent ? .silent : .reply)
     forwarder.table.append(index, to: queue)
+    if let tracked { forwarder.tracked[index] = tracked }
     send(operation, index, queue, requestBytes, forwarder)
   }
 
@@ -117,6 +122,9 @@ extension Engine: OperationRequester {
     let forwarder = forwarder
     guard let index = forwarder.table.place(ticket) else { return }
     let place = forwarder.table.places[Int(index)]
+    if !forwarder.tracked.isEmpty {
+      rememberAnswered(index, place.queue?.pointee.session?.takeUnretainedValue(), reply, forwarder)
+    }
     if place.purpose == .unwanted { return forwarder.table.giveBack(index) }
     guard let queue = place.queue else { return }
     queue.pointee.underWay &-= 1

@@ -138,6 +138,12 @@ extension Engine {
       forwarder.table.places[Int(index)].part = UInt32(part)
       forwarder.table.places[Int(index)].isSeveral = !isOneSlot
       var flags = gathering.flags
+      if flags.contains(.tracked) {
+        let namespace = databases.namespace(of: Int(gathering.database))
+        forwarder.tracked[index] = gathering.parts[part].keys.map {
+          KeyName(namespace: namespace, key: gathering.key($0))
+        }
+      }
       if !isOneSlot { flags.insert(.severalSlots) }
       let operation = Operation(
         flags: flags, database: gathering.database, protocolVersion: gathering.protocolVersion, slot: slot,

@@ -3,6 +3,6 @@ extension CommandTable {
   static let serverCommands: [Command] =
     [
       commandCommand, infoCommand, configCommand, slowlogCommand, latencyCommand, memoryCommand, aclCommand,
-      debugCommand, shutdownCommand, timeCommand, lolwutCommand,
+      debugCommand, shutdownCommand, timeCommand, lolwutCommand, hotKeysCommand,
     ] + replicationCommands + clusterCommands + persistenceCommands
 }

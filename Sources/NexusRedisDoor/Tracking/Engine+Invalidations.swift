@@ -32,6 +32,10 @@ extension Engine {
         for session in trackers.values where namespaces.contains(where: { concerns($0, session) }) {
           invalidate(session, .everything, &distant, current, &out)
         }
+      case .lost:
+        for session in trackers.values where session.extras?.tracking?.options.contains(.broadcast) == false {
+          invalidate(session, .everything, &distant, current, &out)
+        }
       case .tooMany:
         for session in trackers.values where session.extras?.tracking?.options.contains(.broadcast) == true {
           invalidate(session, .everything, &distant, current, &out)

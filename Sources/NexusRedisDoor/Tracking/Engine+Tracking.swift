@@ -38,7 +38,7 @@ extension Engine {
     session.set(.tracking, false)
   }
 
-  private func party(_ session: Session) -> InterestedParty { .client(session.id, loop: loop.index) }
+  func party(_ session: Session) -> InterestedParty { .client(session.id, loop: loop.index) }
 
   // MARK: Commands
 
@@ -47,7 +47,7 @@ extension Engine {
   /// Its interest in the keys is put down before they are read: a change that comes in between is told, though what was
   /// read is as new as it.
   func runTracked(_ call: inout Call, _ slot: UnsafePointer<CommandTable.Slot>) {
-    guard let tracking = call.session.extras?.tracking else { return slot.pointee.command.handler(&call) }
+    guard let tracking = call.session.extras?.tracking else { return runTrackedElsewhere(&call, slot) }
     if slot.pointee.flags.contains(.readonly), tracking.remembers { remember(call, slot) }
     let isSilent = tracking.options.contains(.noLoop) && slot.pointee.flags.contains(.write)
     if isSilent { interests.setWriter(call.session.id, as: worker) }
@@ -56,14 +56,17 @@ extension Engine {
   }
 
   private func remember(_ call: Call, _ slot: UnsafePointer<CommandTable.Slot>) {
-    let party = party(call.session)
+    remember(call, slot, party(call.session))
+  }
+
+  func remember(_ call: Call, _ slot: UnsafePointer<CommandTable.Slot>, _ party: InterestedParty) {
     if slot.pointee.command.keys.isOne { return remember(call.key(slot.pointee.firstKey), party) }
     for position in slot.pointee.command.keys.positions(call.arguments, call.count) {
       remember(call.key(position), party)
     }
   }
 
-  private func remember(_ key: Key, _ party: InterestedParty) {
+  func remember(_ key: Key, _ party: InterestedParty) {
     let taken = store.lock(key, as: worker)
     interests.add(party, to: key)
     store.unlock(key, taken)

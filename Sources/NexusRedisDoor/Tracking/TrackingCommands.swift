@@ -8,11 +8,11 @@ extension CommandTable {
     var wish = TrackingWish()
     guard wish.read(&call) else { return }
     if call.matches(2, "ON") {
-      // A promise that could not be kept: changes of keys that other members execute are not told here.
-      if call.engine.routes.isClustered {
+      // A promise that could not be kept: of keys that nobody here has read other members say nothing.
+      if call.engine.routes.isClustered, wish.options.contains(.broadcast) {
         return call.reply(
-          error: "ERR CLIENT TRACKING is served by a node by itself only, so far: a member of a cluster would not hear "
-            + "of changes of other members' keys")
+          error: "ERR CLIENT TRACKING with BCAST is served by a node by itself only, so far: a member of a cluster "
+            + "would not hear of all changes of other members' keys. Track without BCAST, which tells of what was read")
       }
       guard wish.fits(call.session.extras?.tracking, &call) else { return }
       call.engine.startTracking(call.session, wish)

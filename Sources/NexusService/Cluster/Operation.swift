@@ -45,6 +45,8 @@ public struct Operation: BitwiseCopyable {
     public static let fromReplica = Flags(rawValue: 1 << 4)
     /// Its client has others under way on the slot, which it must not pass.
     public static let ordered = Flags(rawValue: 1 << 5)
+    /// Its client keeps what it reads (CLIENT TRACKING): the asking stream is told of the next change of each key.
+    public static let tracked = Flags(rawValue: 1 << 6)
     /// Within one node: a quorum of its keys' copies has been compared just now, and the newest is here.
     public static let compared = Flags(rawValue: 1 << 15)
   }

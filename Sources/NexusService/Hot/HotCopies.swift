@@ -95,6 +95,12 @@ struct HotCopies {
     place.pointee.keyCount == count && (count == 0 || memcmp(place.pointee.block!, base, count) == 0)
   }
 
+  var names: [KeyName] {
+    (0..<Self.capacity).filter { places[$0].isUsed }.map {
+      KeyName(namespace: places[$0].namespace, key: Array(places[$0].key))
+    }
+  }
+
   // MARK: Coming and going
 
   /// A place for the key, which has none: where all are taken, the one that is wanted least goes. Nil: none may.

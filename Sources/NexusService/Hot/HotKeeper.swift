@@ -36,6 +36,12 @@ public final class HotKeeper: @unchecked Sendable {
   /// What the memory gauge knows of.
   private var gaugedBytes = 0
 
+  /// For other threads. Nil until something was used.
+  let published = Guarded<HotReport?>(nil)
+  private var publishedAt: UnixMilliseconds = 0
+
+  static let halfLifeMilliseconds: Int64 = 4000
+  private static let publishingMilliseconds: Int64 = 500
   /// One use in so many is looked at.
   static let sampledOneIn = 100
   private static let askedMost = 64
@@ -54,7 +60,7 @@ public final class HotKeeper: @unchecked Sendable {
     gate = SampleGate(oneIn: Self.sampledOneIn, seed: seed)
     var sample = HotKeys.Settings()
     sample.capacity = 128
-    sample.halfLifeMilliseconds = 4000
+    sample.halfLifeMilliseconds = Self.halfLifeMilliseconds
     sample.sampledOneIn = Self.sampledOneIn
     sketch = HotKeys(sample, now: node.startedAt)
     store.configuration.outside.add(sketch.byteCount)
@@ -73,6 +79,7 @@ public final class HotKeeper: @unchecked Sendable {
   @inline(never) public func observe(_ key: Key, isWrite: Bool) {
     let now = loop.now
     sketch.observe(key.bytes, in: key.namespace, hash: key.hash, isWrite: isWrite, now: now)
+    defer { if now - publishedAt >= Self.publishingMilliseconds { publish(now) } }
     guard !isWrite, routes.isClustered, let owner = routes[slot: key.slot].member, copies.find(key) == nil,
       sketch.leastPerSecond(ofHash: key.hash, now: now) >= Double(settings.hotKeyRate), mayCopy(key.namespace)
     else { return }
@@ -88,6 +95,7 @@ public final class HotKeeper: @unchecked Sendable {
 
   private func mayCopy(_ namespace: NamespaceNumber) -> Bool {
     settings.hotCacheBytes > 0 && asked.count < Self.askedMost && store.keepsHotCopies(of: namespace)
+      && store.readPreference(in: namespace) != .quorum
   }
 
   // MARK: Reads
@@ -174,8 +182,11 @@ public final class HotKeeper: @unchecked Sendable {
     }
   }
 
-  /// What is hot on this loop, its own keys and others'.
-  public func report() -> HotKeyReport { sketch.report(now: loop.now) }
+  private func publish(_ now: UnixMilliseconds) {
+    publishedAt = now
+    let report = HotReport(at: now, report: sketch.report(now: now), copied: Set(copies.names))
+    published.withLock { $0 = report }
+  }
 }
 
 extension HotKeeper: OperationRequester {

@@ -12,6 +12,8 @@ public enum InterestNews: Sendable, Equatable {
   case flushed([NamespaceNumber])
   /// More keys with prefixes have changed than are told one by one.
   case tooMany
+  /// Other members may have changed what clients of this loop have read from them, and did not tell.
+  case lost
 
   /// What it takes while it waits, nearly.
   var byteCount: Int {
@@ -19,7 +21,7 @@ public enum InterestNews: Sendable, Equatable {
     case .changed(_, let name, _): 128 + name.key.count
     // The prefix is the table's own.
     case .broadcast(_, let name, _): 128 + name.key.count
-    case .flushed, .tooMany: 128
+    case .flushed, .tooMany, .lost: 128
     }
   }
 }

@@ -57,6 +57,23 @@ struct InterestTable {
     return interests.remove(at: index).value
   }
 
+  /// Those of a key's parties that are meant; the others stay.
+  mutating func take(_ key: Key, where isMeant: (InterestedParty) -> Bool) -> Interest? {
+    guard var interest = interests[key.hash], interest.isFor(key) else { return nil }
+    let all = [interest.first] + interest.others
+    let (taken, left) = (all.filter(isMeant), all.filter { !isMeant($0) })
+    guard let first = taken.first else { return nil }
+    if let stays = left.first {
+      interests[key.hash]!.first = stays
+      interests[key.hash]!.others = Array(left.dropFirst())
+    } else {
+      interests[key.hash] = nil
+    }
+    interest.first = first
+    interest.others = Array(taken.dropFirst())
+    return interest
+  }
+
   /// Any of them. The order of hashes is each process's own: to those outside it is chance.
   mutating func takeAny() -> Interest? { interests.popFirst()?.value }
 

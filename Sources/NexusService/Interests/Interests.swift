@@ -145,7 +145,7 @@ public final class Interests: @unchecked Sendable {
     self.count(keys: 0, parties: -gone, bytes: -gone * MemoryLayout<InterestedParty>.stride)
   }
 
-  private func count(keys: Int, parties: Int, bytes: Int) {
+  func count(keys: Int, parties: Int, bytes: Int) {
     keyCounter.wrappingAdd(keys, ordering: .relaxed)
     partyCounter.wrappingAdd(parties, ordering: .relaxed)
     store.configuration.outside.add(bytes)
@@ -248,7 +248,7 @@ public final class Interests: @unchecked Sendable {
 
   // MARK: What is to be told
 
-  private func send(_ news: InterestNews, to loop: Int, from worker: Worker) {
+  func send(_ news: InterestNews, to loop: Int, from worker: Worker) {
     let lane = lane(ofLoop: loop)
     let isFirst = lane.pointee.outbox.withLock { outbox in
       let (isFirst, before) = (outbox.items.isEmpty, outbox.byteCount)

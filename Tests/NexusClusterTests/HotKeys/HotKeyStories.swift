@@ -1,3 +1,4 @@
+import Foundation
 import NexusModel
 import NexusService
 import NexusTestSupport
@@ -170,6 +171,30 @@ struct HotKeyStories {
       place.client.ask("MGET \(others[1]) \(place.key) \(others[0]) \(place.key)") == "*4|$3|two|$1|v|$3|one|$1|v|")
     #expect(place.hits == hits + 4)
     #expect(place.forwarded == forwarded + 1)
+  }
+
+  @Test("HOTKEYS says what is hot, whose it is, and whether it is copied; INFO counts")
+  func shown() {
+    let place = Place()
+    #expect(place.client.ask("HOTKEYS") == "*0|")
+    let own = place.cluster.key(of: 1, "own")
+    for _ in 0..<3000 { place.client.ask("SET \(own) 1") }
+    #expect(place.heat())
+    // Shown up to half a second later.
+    place.cluster.advance(milliseconds: 600)
+    for _ in 0..<300 { place.client.ask("GET \(place.key)") }
+    let lines = place.client.ask("HOTKEYS COUNT 2").components(separatedBy: "*16|")
+    #expect(lines.count == 3, "\(lines)")
+    let (first, second) = (
+      lines.first { $0.contains("|\(own)|") } ?? "", lines.first { $0.contains("|\(place.key)|") } ?? ""
+    )
+    #expect(first.contains("|$9|namespace|$7|default|") && first.contains("|$5|owner|$2|m1|"), "\(first)")
+    #expect(first.hasSuffix("|$6|copies|:0|") || first.hasSuffix("|$6|copies|:0"), "\(first)")
+    #expect(second.contains("|$17|writes-per-second|:0|$5|owner|$2|m0|$6|copies|:1|"), "\(second)")
+    let info = place.client.ask("INFO stats")
+    #expect(info.contains("hot_copies:1|") && !info.contains("hot_copy_hits:0|"), "\(info)")
+    #expect(place.client.ask("HOTKEYS COUNT 0").hasPrefix("-ERR COUNT 0 is not a number of keys"))
+    #expect(place.client.ask("HOTKEYS MOST 3") == "-ERR syntax error|")
   }
 
   @Test("a copy that nobody reads any more goes")

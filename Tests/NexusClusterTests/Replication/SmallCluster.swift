@@ -128,6 +128,7 @@ final class SmallCluster {
     for member in members where !network.stopped.contains(Self.port(member.index)) {
       if member.loop.run() { isBusy = true }
       if member.peer.turnEnding() { isBusy = true }
+      _ = member.engine.turnEnded(now: member.loop.now)
     }
     return isBusy || network.isBusy
   }
