@@ -19,6 +19,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
   let identity: PeerIdentity
   /// One per loop of the node, then the control's own.
   private(set) var peers: [PeerLoop] = []
+  private let board = LinkBoard()
   var controlPeers: PeerLoop { peers[peers.count - 1] }
 
   var gossip: Gossip
@@ -79,6 +80,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
     copies = configuration.ring.copies > 1 ? Replicas(configuredCopies: configuration.ring.copies) : nil
     peers = (loops + [control]).map { loop, streams in
       let peer = PeerLoop(node: node, loop: loop, streams: streams, identity: identity, control: self, myself: 0)
+      peer.board = board
       streams.serve(PeerIdentity.path) { [unowned peer] head in .taken(by: PeerCallee(owner: peer, peer: head.peer)) }
       loop.atTurnEnd(peer)
       return peer
@@ -116,6 +118,7 @@ public final class Cluster: ClusterFace, TurnTask, @unchecked Sendable {
 
   /// What brings each of the node's loops' writes to other members, in order; empty where writes have no copies.
   public var replicators: [any Replicator] { copies.map { Array($0.ofLoops.dropLast()) } ?? [] }
+  public var links: [PeerLinkReport] { board.reports }
   public var replication: ReplicationReport? { copies?.report(picture) }
 
   // MARK: Coming and going

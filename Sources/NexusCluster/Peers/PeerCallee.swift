@@ -20,6 +20,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   @exclusivity(unchecked) private var stream: (any MessageStream)?
   /// `phase` is `open`.
   @exclusivity(unchecked) private var isOpen = false
+  private var board: LinkBoard.Link?
   /// The frame of answers that is being written.
   @exclusivity(unchecked) private var answers = OutputBuffer(capacity: 4096)
   /// What came over this stream has written.
@@ -159,6 +160,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     }
     fence = owner.replicator?.fences.begin(hello.stream, of: caller, loop: hello.loop)
     phase = .open(caller: caller)
+    board = owner.board.open(.from, caller, at: owner.loop.now)
     isOpen = true
   }
 
@@ -278,6 +280,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
     } else if !stream.send(answers.bytes) {
       stream.cancel(CallStatus(.resourceExhausted, "the member does not read its replies"))
     }
+    board?.note(queuedBytes: stream.queuedBytes + longFrames.waitingBytes)
   }
 
   func replied(_ ticket: UInt64, _ reply: OperationReply) {
@@ -339,6 +342,7 @@ final class PeerCallee: MessageStreamHandler, OperationRequester, PeerAnswer, @u
   func closed(_ end: CallEnd, _ trailers: [(name: String, value: String)]) {
     phase = .closed
     isOpen = false
+    owner.board.close(&board)
     stream = nil
     if let asker {
       owner.node.interests.endStream(asker)

@@ -24,6 +24,7 @@ final class PeerLink: MessageStreamHandler {
   @exclusivity(unchecked) private var frames = FrameStore()
   @exclusivity(unchecked) private var pending = PendingOperations()
   @exclusivity(unchecked) private var isDirty = false
+  private var board: LinkBoard.Link?
   private var failures = 0
   /// Of the last stream: see `StreamFences`.
   private var streamNumber: UInt64
@@ -39,8 +40,7 @@ final class PeerLink: MessageStreamHandler {
 
   private static let frameBytesMost = 192 * 1024
   private static let heldBytesMost = 64 << 20
-  private static let restMillisecondsLeast: UInt64 = 20
-  private static let restMillisecondsMost: UInt64 = 1000
+  private static let (restMillisecondsLeast, restMillisecondsMost): (UInt64, UInt64) = (20, 1000)
 
   init(owner: PeerLoop, number: MemberNumber, entry: PeerDirectory.Entry) {
     self.owner = owner
@@ -199,6 +199,7 @@ final class PeerLink: MessageStreamHandler {
       return stream.cancel(CallStatus(.resourceExhausted, "the member does not read"))
     }
     frames.close()
+    board?.note(queuedBytes: queuedBytes)
   }
 
   // MARK: The stream
@@ -276,6 +277,7 @@ final class PeerLink: MessageStreamHandler {
       PeerFrame.append(Proof(authenticationCode: own), to: &frame)
     }
     phase = .open
+    board = owner.board.open(.to, entry.id, at: owner.loop.now)
     failures = 0
     owner.replicator?.opened(number)
     sendEarly()
@@ -331,10 +333,12 @@ final class PeerLink: MessageStreamHandler {
   func drained() {
     guard let stream else { return }
     longFrames.send(on: stream, owner.directory.version)
+    board?.note(queuedBytes: queuedBytes)
   }
 
   func closed(_ end: CallEnd, _ trailers: [(name: String, value: String)]) {
     let wasOpen = if case .open = phase { true } else { false }
+    owner.board.close(&board)
     stream = nil
     failures += 1
     let rest = min(Self.restMillisecondsMost, Self.restMillisecondsLeast << UInt64(min(failures, 6)))

@@ -1,9 +1,12 @@
 import NexusModel
 import NexusService
+import NexusStore
 
 // What became of operations that were given away.
 
 extension PeerLoop {
+  var worker: Worker { Node.worker(ofLoop: loop.index) }
+
   /// An operation that a link has sent was answered, or lost.
   func answered(_ record: PendingOperation, _ reply: OperationReply) {
     if !record.isDirect { release(record.slot) }

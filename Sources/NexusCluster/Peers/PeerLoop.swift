@@ -29,6 +29,8 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   @exclusivity(unchecked) private var kinds: UInt32 = 0
   @exclusivity(unchecked) private var links: [PeerLink?] = []
   @exclusivity(unchecked) private var dirtyLinks: [PeerLink] = []
+  /// Set once, before the loop runs.
+  var board = LinkBoard()
   let requesters = Requesters()
   let traffic = SlotTraffic()
   var parked: [ParkedOperation] = []
@@ -100,8 +102,6 @@ final class PeerLoop: OperationRouter, TurnTask, @unchecked Sendable {
   func executor(for kind: Operation.Kind) -> (any OperationExecutor)? {
     Int(kind.rawValue) < executors.count ? executors[Int(kind.rawValue)] : nil
   }
-
-  var worker: Worker { Node.worker(ofLoop: loop.index) }
 
   /// Milliseconds of a clock that never goes back, read once a turn.
   var now: UInt64 {

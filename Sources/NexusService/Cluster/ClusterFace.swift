@@ -6,6 +6,8 @@ public protocol ClusterFace: AnyObject, Sendable {
   var myself: MemberID { get }
   /// A consistent picture, made anew when something changes.
   var picture: ClusterPicture { get }
+  /// The streams between this node and others, in no particular order.
+  var links: [PeerLinkReport] { get }
   /// Nil where writes have no copies.
   var replication: ReplicationReport? { get }
   /// Asks for membership of the cluster that the member at this address belongs to. Any member accepts.
@@ -18,6 +20,7 @@ public protocol ClusterFace: AnyObject, Sendable {
 }
 
 extension ClusterFace {
+  public var links: [PeerLinkReport] { [] }
   public var replication: ReplicationReport? { nil }
   public func isProof(_ proof: UnsafeRawBufferPointer, of message: [UInt8]) -> Bool { false }
 }

@@ -40,8 +40,8 @@ extension CommandTable {
         },
         cluster("cluster|countkeysinslot", 3, [.stale], "How many keys of a slot are here.", handler: countKeys),
         cluster("cluster|getkeysinslot", 4, [.stale], "Some keys of a slot that are here.", handler: getKeys),
-        cluster("cluster|links", 2, [.stale], "Empty: links between members are no part of the Redis protocol.") {
-          $0.reply(arrayOf: 0)
+        cluster("cluster|links", 2, [.stale], "The open streams between this node and other members.") {
+          replyLinks(&$0)
         },
         cluster("cluster|help", 2, [.loading, .stale], "Explains the subcommands.", handler: help),
       ]
@@ -92,7 +92,7 @@ extension CommandTable {
         ("GETKEYSINSLOT <slot> <count>", "Some keys of a slot that are on this member."),
         ("INFO", "Whether all slots are served, and by how many members."),
         ("KEYSLOT <key>", "The slot of a key."),
-        ("LINKS", "Empty: links between members are no part of the Redis protocol."),
+        ("LINKS", "The open streams between this node and other members."),
         ("MYID", "This member's id."),
         ("NODES", "All members and their slots, a line each."),
         ("SHARDS", "Members with the slots that they serve."),
